@@ -1,0 +1,1 @@
+"""Everything of Lamina Desk that is not a screen; never imports streamlit."""
