@@ -6,6 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from lamina_core.errors import FieldProblem
+
 
 class Generation(StrEnum):
     """A version of Lamina's HTTP API."""
@@ -60,15 +62,6 @@ class Origin(StrEnum):
 
     FORM = "form"
     REPLAY = "replay"
-
-
-class Triage(StrEnum):
-    """What operators have decided about a failure."""
-
-    OPEN = "open"
-    ACKNOWLEDGED = "acknowledged"
-    RESOLVED = "resolved"
-    IGNORED = "ignored"
 
 
 class Role(StrEnum):
@@ -205,6 +198,7 @@ class Update:
     report: Report | None = None
     absence: Absence | None = None
     reason: str | None = None
+    problems: tuple[FieldProblem, ...] = ()
     token: str | None = None
 
 
@@ -214,7 +208,6 @@ class Execution:
 
     id: int
     execution_id: str | None
-    reference: str | None
     app_id: str
     app_name: str
     status: Status
@@ -228,6 +221,7 @@ class Execution:
     next_poll_at: datetime | None
     last_poll_at: datetime | None
     poll_count: int
+    poll_error: str | None
     origin: Origin
     replay_of: int | None
     started_by: str

@@ -203,9 +203,7 @@ class LaminaClient:
             httpx.PoolTimeout,
             httpx.UnsupportedProtocol,
         ) as error:
-            raise errors.ApiUnreachable(
-                f"Lamina could not be reached: {_reason(error)}.", sent=False
-            ) from error
+            raise errors.ApiUnreachable(f"Lamina could not be reached: {_reason(error)}.", sent=False) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise errors.ApiUnreachable(f"Lamina did not answer: {_reason(error)}.", sent=True) from error
         answer = Answer(response, content)

@@ -1,0 +1,108 @@
+"""Opening the database: one engine that writes, one that reads, and the migrations between versions."""
+
+import logging
+import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from lamina_core import errors
+
+log = logging.getLogger(__name__)
+
+BUSY_TIMEOUT = 5.0  # seconds to wait for another process's write to end
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_MIGRATION_LOCK = 7_262_301_104  # any fixed number: the advisory lock under which PostgreSQL is migrated
+
+
+@dataclass(frozen=True)
+class Engines:
+    """The two ways into one database; only the writer's thread uses `write`."""
+
+    write: sa.Engine
+    read: sa.Engine
+
+    @contextmanager
+    def reading(self) -> Generator[sa.Connection]:
+        """Give a connection that sees one consistent state; keep it short.
+
+        StoreError where the database cannot be read.
+        """
+        try:
+            with self.read.connect() as connection:
+                yield connection
+        except sa.exc.DBAPIError as error:
+            raise errors.StoreError(f"The database cannot be read: {error.orig}.") from error
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.read.dispose()
+        self.write.dispose()
+
+
+def open_engines(url: str) -> Engines:
+    """Return the engines for a database URL; nothing is connected yet."""
+    if url.startswith("sqlite"):
+        Path(sa.make_url(url).database or "").parent.mkdir(parents=True, exist_ok=True)
+        return Engines(write=_sqlite_engine(url, "BEGIN IMMEDIATE"), read=_sqlite_engine(url, "BEGIN"))
+    # A prepared statement outlives a migration that would give it a better plan, so none is prepared.
+    options: dict[str, Any] = {"pool_pre_ping": True, "connect_args": {"prepare_threshold": None}}
+    read = sa.create_engine(url, isolation_level="REPEATABLE READ", **options)
+    return Engines(write=sa.create_engine(url, pool_size=2, **options), read=read)
+
+
+def _sqlite_engine(url: str, begin: str) -> sa.Engine:
+    engine = sa.create_engine(url, connect_args={"timeout": BUSY_TIMEOUT, "check_same_thread": False})
+
+    @sa.event.listens_for(engine, "connect")
+    def prepare(connection: sqlite3.Connection, record: object) -> None:  # noqa: ARG001
+        connection.isolation_level = None  # BEGIN is ours: the driver's own would begin too late to be safe
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA journal_size_limit=67108864")
+        if begin == "BEGIN":
+            connection.execute("PRAGMA query_only=ON")
+
+    @sa.event.listens_for(engine, "begin")
+    def start(connection: sa.Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def migrate(engine: sa.Engine) -> None:
+    """Bring the database to this code's version, all steps or none.
+
+    StoreNewer if the database was made by newer code; StoreError if it cannot be opened or changed.
+    """
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    script = ScriptDirectory.from_config(config)
+    known = {revision.revision for revision in script.walk_revisions()}
+    try:
+        with engine.begin() as connection:
+            if engine.dialect.name == "postgresql":
+                connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
+            present = MigrationContext.configure(connection).get_current_revision()
+            if present is not None and present not in known:
+                raise errors.StoreNewer(
+                    f"The database is at version {present}, which this version of Lamina Desk does not know. "
+                    "Install the newer Lamina Desk, or restore a copy made before it was upgraded."
+                )
+            if present != script.get_current_head():
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+                log.info("database migrated from %s to %s", present or "empty", script.get_current_head())
+    except sa.exc.DBAPIError as error:
+        where = engine.url.render_as_string(hide_password=True)
+        raise errors.StoreError(f"The database {where} cannot be opened: {error.orig}.") from error

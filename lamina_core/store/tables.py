@@ -1,0 +1,191 @@
+"""The tables. Lists read the narrow `execution` row and never touch JSON; what is wide lies beside it."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.types import TypeDecorator
+from sqlmodel import Field, SQLModel
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An instant: refuses naive values, and gives aware UTC back on every database."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002
+        """Return the instant in UTC for the database."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("an instant without a zone cannot be stored")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002
+        """Return the database's instant as aware UTC; SQLite gives it back without a zone."""
+        return value and (value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC))
+
+
+def _instant(*, nullable: bool = False) -> Any:
+    return Field(sa_type=UtcDateTime, nullable=nullable)
+
+
+def _document(*, nullable: bool = False) -> Any:
+    return Field(sa_type=sa.JSON(none_as_null=True), nullable=nullable)
+
+
+def _row_id() -> Any:
+    # SQLite counts rows up only for a column that is called exactly INTEGER.
+    key = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+    return Field(default=None, sa_column=sa.Column(key, primary_key=True, autoincrement=True))
+
+
+def _reference(target: str, *, primary_key: bool = False, nullable: bool = True) -> Any:
+    return Field(
+        default=None,
+        sa_column=sa.Column(
+            sa.BigInteger(),
+            sa.ForeignKey(target),
+            primary_key=primary_key,
+            nullable=nullable and not primary_key,
+        ),
+    )
+
+
+class ExecutionTable(SQLModel, table=True):
+    """One execution: all that lists, counts and the poller need."""
+
+    __tablename__ = "execution"
+
+    id: int = _row_id()
+    execution_id: str | None = Field(default=None, unique=True)
+    app_id: str
+    app_name: str
+    status: str
+    raw_status: str | None
+    kind: str
+    generation: str
+    error_message: str | None
+    created_at: datetime = _instant()
+    started_at: datetime | None = _instant(nullable=True)
+    completed_at: datetime | None = _instant(nullable=True)
+    updated_at: datetime = _instant()
+    reported_as_of: datetime | None = _instant(nullable=True)  # begin of the read that the status comes from
+    confirm_from: datetime | None = _instant(nullable=True)  # a read that begins later settles a disagreement
+    missing_count: int = Field(sa_column_kwargs={"server_default": "0"})
+    next_poll_at: datetime | None = _instant(nullable=True)
+    last_poll_at: datetime | None = _instant(nullable=True)
+    poll_count: int = Field(sa_column_kwargs={"server_default": "0"})
+    poll_error: str | None
+    origin: str
+    replay_of: int | None = _reference("execution.id")
+    started_by: str
+    webhook_expected: bool
+
+    __table_args__ = (
+        sa.Index("execution_newest", "created_at", "id"),
+        sa.Index("execution_status", "status", "created_at", "id"),
+        sa.Index("execution_app", "app_id", "created_at", "id"),
+        sa.Index("execution_app_status", "app_id", "status", "created_at", "id"),
+        sa.Index(
+            "execution_due",
+            "next_poll_at",
+            sqlite_where=sa.text("next_poll_at IS NOT NULL"),
+            postgresql_where=sa.text("next_poll_at IS NOT NULL"),
+        ),
+        sa.Index(
+            "execution_replays",
+            "replay_of",
+            sqlite_where=sa.text("replay_of IS NOT NULL"),
+            postgresql_where=sa.text("replay_of IS NOT NULL"),
+        ),
+    )
+
+
+class PayloadTable(SQLModel, table=True):
+    """What is wide of an execution, and the token of its start."""
+
+    __tablename__ = "execution_payload"
+
+    execution: int = _reference("execution.id", primary_key=True)
+    start_token: str | None = Field(default=None, unique=True)
+    inputs: dict[str, Any] = _document()
+    chosen_outputs: list[str] | None = _document(nullable=True)
+    outputs: list[dict[str, Any]] | None = _document(nullable=True)
+    last_report: dict[str, Any] | None = _document(nullable=True)
+    problems: list[dict[str, Any]] | None = _document(nullable=True)  # why Lamina refused the start
+
+
+class DeliveryTable(SQLModel, table=True):
+    """One webhook POST, raw bytes included, whatever became of it."""
+
+    __tablename__ = "delivery"
+
+    id: int = _row_id()
+    received_at: datetime = _instant()
+    verdict: str
+    reason: str | None
+    answered: int
+    request_id: str | None = Field(index=True)
+    key_id: str | None
+    headers: dict[str, str] = _document()
+    body: bytes
+    body_size: int
+    content_hash: str
+    start_token: str | None
+    execution: int | None = _reference("execution.id")
+    duplicate_of: int | None = _reference("delivery.id")
+
+    __table_args__ = (
+        sa.Index("delivery_newest", "received_at", "id"),
+        sa.Index("delivery_verdict", "verdict", "id"),
+        sa.Index("delivery_execution", "execution", "id"),
+    )
+
+
+class EventTable(SQLModel, table=True):
+    """The timeline of executions, and the audit trail of operators."""
+
+    __tablename__ = "event"
+
+    id: int = _row_id()
+    execution: int | None = _reference("execution.id")
+    at: datetime = _instant()
+    kind: str
+    actor: str
+    detail: dict[str, Any] = _document()
+
+    __table_args__ = (sa.Index("event_execution", "execution", "id"),)
+
+
+class AppTable(SQLModel, table=True):
+    """The cached catalogue of apps; `position` keeps Lamina's order."""
+
+    __tablename__ = "app"
+
+    app_id: str = Field(primary_key=True)
+    position: int | None
+    document: dict[str, Any] = _document()
+    fetched_at: datetime = _instant()
+
+
+class LeaseTable(SQLModel, table=True):
+    """Who may do a task that only one process may do at a time."""
+
+    __tablename__ = "lease"
+
+    name: str = Field(primary_key=True)
+    holder: str
+    heartbeat_at: datetime = _instant()
+    expires_at: datetime = _instant()
+
+
+class NoteTable(SQLModel, table=True):
+    """Small facts that processes leave for each other, one document a name."""
+
+    __tablename__ = "note"
+
+    name: str = Field(primary_key=True)
+    document: dict[str, Any] = _document()
+    updated_at: datetime = _instant()
