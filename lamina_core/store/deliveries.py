@@ -105,17 +105,19 @@ def settle(
     )
 
 
-def link(connection: sa.Connection, row_id: int, *, execution: int, reason: str | None) -> None:
-    """Say to which execution an accepted delivery belongs."""
+def link(
+    connection: sa.Connection,
+    row_id: int,
+    *,
+    execution: int | None,
+    reason: str | None,
+    duplicate_of: int | None = None,
+) -> None:
+    """Say to which execution an accepted delivery belongs, and what is odd about it."""
     connection.execute(
-        sa.update(DeliveryTable).where(col(DeliveryTable.id) == row_id).values(execution=execution, reason=reason)
-    )
-
-
-def flag(connection: sa.Connection, row_id: int, reason: str, *, duplicate_of: int | None = None) -> None:
-    """Note something about an accepted delivery."""
-    connection.execute(
-        sa.update(DeliveryTable).where(col(DeliveryTable.id) == row_id).values(reason=reason, duplicate_of=duplicate_of)
+        sa.update(DeliveryTable)
+        .where(col(DeliveryTable.id) == row_id)
+        .values(execution=execution, reason=reason, duplicate_of=duplicate_of)
     )
 
 
@@ -133,6 +135,12 @@ def first_same(connection: sa.Connection, arrival_id: int, request_id: str, cont
         .limit(1)
     )
     return connection.execute(wanted).scalar_one_or_none()
+
+
+def find_kept(connection: sa.Connection, row_id: int) -> Kept:
+    """Return a stored delivery whole."""
+    row = connection.execute(sa.select(*_KEPT).where(col(DeliveryTable.id) == row_id)).one()
+    return Kept(**row._mapping)
 
 
 def waiting_for(connection: sa.Connection, execution_id: str) -> list[Kept]:

@@ -55,6 +55,11 @@ class RemoteState:
     id: int
     execution_id: str | None
     app_id: str
+    kind: Kind
+    webhook_expected: bool
+    created_at: datetime
+    last_poll_at: datetime | None
+    poll_count: int
     status: Status
     raw_status: str | None
     error_message: str | None
@@ -156,7 +161,9 @@ def lock(connection: sa.Connection, row_id: int) -> RemoteState | None:
     if row is None:
         return None
     fields = dict(row._mapping)
-    fields.update(status=_status(row.status), outputs=None if row.outputs is None else tuple(row.outputs))
+    fields.update(
+        status=_status(row.status), kind=Kind(row.kind), outputs=None if row.outputs is None else tuple(row.outputs)
+    )
     return RemoteState(**fields)
 
 
@@ -169,31 +176,21 @@ def write_remote(
         connection.execute(sa.update(PayloadTable).where(col(PayloadTable.execution) == row_id).values(**payload))
 
 
-def record_poll(
-    connection: sa.Connection,
-    row_id: int,
-    *,
-    polled_at: datetime,
-    next_poll_at: datetime | None,
-    error: str | None,
-) -> None:
-    """Count a poll; what it said, if anything, has gone through intake."""
+def record_poll(connection: sa.Connection, row_id: int, polled_at: datetime, error: str | None) -> None:
+    """Count a poll; what it said, if anything, goes through intake."""
     connection.execute(
         sa.update(ExecutionTable)
         .where(col(ExecutionTable.id) == row_id)
-        .values(
-            poll_count=col(ExecutionTable.poll_count) + 1,
-            last_poll_at=polled_at,
-            next_poll_at=next_poll_at,
-            poll_error=error,
-        )
+        .values(poll_count=col(ExecutionTable.poll_count) + 1, last_poll_at=polled_at, poll_error=error)
     )
 
 
 def schedule_poll(connection: sa.Connection, row_id: int, next_poll_at: datetime) -> None:
-    """Set when an execution is polled next."""
+    """Set when an execution that is polled at all is polled next."""
     connection.execute(
-        sa.update(ExecutionTable).where(col(ExecutionTable.id) == row_id).values(next_poll_at=next_poll_at)
+        sa.update(ExecutionTable)
+        .where(col(ExecutionTable.id) == row_id, col(ExecutionTable.next_poll_at).is_not(None))
+        .values(next_poll_at=next_poll_at)
     )
 
 

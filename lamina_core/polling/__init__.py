@@ -1,0 +1,1 @@
+"""When Lamina is asked, and by whom."""

@@ -1,0 +1,109 @@
+"""One budget of requests for all callers of this process, so that Lamina's limit is never reached.
+
+Lamina counts requests per address in any 60 seconds. A bucket with `burst` tokens that refills at
+`rate` a second lets at most burst + 60 * rate through in such a window, so the buckets of polls and of
+operators' actions together stay below the limit, with some left for repeated reads.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Mapping
+
+from lamina_core import errors
+from lamina_core.clock import Clock
+
+PATIENCE = 5.0  # seconds that an operator's action waits for its turn
+
+_POLL_SHARE = 0.78
+_ACTION_SHARE = 0.16
+_BURST = 0.1  # of a share
+_HOLD = 15.0  # seconds without polls after a 429 that names no time
+_EPOCH = 1_000_000  # a RateLimit-Reset above this is an instant, not a number of seconds
+
+
+class _Bucket:
+    def __init__(self, per_minute: float, now: float) -> None:
+        self.burst = max(1.0, per_minute * _BURST)
+        self.rate = max(per_minute - self.burst, 0.5) / 60
+        self.tokens = self.burst
+        self.filled_at = now
+
+    def take(self, now: float) -> bool:
+        self.tokens = min(self.burst, self.tokens + (now - self.filled_at) * self.rate)
+        self.filled_at = now
+        if self.tokens < 1:
+            return False
+        self.tokens -= 1
+        return True
+
+
+class Budget:
+    """Shared by every thread; polls never wait, operators' actions wait a little."""
+
+    def __init__(self, limit_per_minute: int, clock: Clock) -> None:
+        self.limit_per_minute = limit_per_minute
+        self._clock = clock
+        self._lock = threading.Lock()
+        now = clock.monotonic()
+        self._polls = _Bucket(limit_per_minute * _POLL_SHARE, now)
+        self._actions = _Bucket(limit_per_minute * _ACTION_SHARE, now)
+        self._held_until = now
+        self._spent: deque[float] = deque()
+
+    def take_poll(self) -> bool:
+        """Spend one request of the polls' share, if there is one and Lamina has not asked us to wait."""
+        with self._lock:
+            now = self._clock.monotonic()
+            return now >= self._held_until and self._spend(self._polls, now)
+
+    def take_action(self) -> None:
+        """Spend one request for an operator, from the polls' share where the operators' own is used up.
+
+        OperationRefused if none came free within PATIENCE seconds.
+        """
+        ends = self._clock.monotonic() + PATIENCE
+        while True:
+            with self._lock:
+                now = self._clock.monotonic()
+                if self._spend(self._actions, now) or self._spend(self._polls, now):
+                    return
+            if now >= ends:
+                raise errors.OperationRefused(
+                    "The requests that Lamina allows per minute are used up. Try again in a minute."
+                )
+            self._clock.sleep(0.1)
+
+    def _spend(self, bucket: _Bucket, now: float) -> bool:
+        if not bucket.take(now):
+            return False
+        self._spent.append(now)
+        return True
+
+    def observe(self, status: int, headers: Mapping[str, str]) -> None:
+        """Learn from an answer: after a 429, or with nothing remaining, polls wait as long as Lamina says."""
+        if status != 429 and headers.get("ratelimit-remaining", "").strip() != "0":
+            return
+        asked = _seconds(headers.get("retry-after")) if status == 429 else None
+        if asked is None:
+            asked = _seconds(headers.get("ratelimit-reset"))
+        if asked is None or asked > _EPOCH:
+            asked = _HOLD
+        with self._lock:
+            self._held_until = max(self._held_until, self._clock.monotonic() + asked)
+
+    def spent_last_minute(self) -> int:
+        """Return how many requests were spent in the last 60 seconds."""
+        with self._lock:
+            before = self._clock.monotonic() - 60
+            while self._spent and self._spent[0] < before:
+                self._spent.popleft()
+            return len(self._spent)
+
+    def held_for(self) -> float:
+        """Return for how many seconds polls still wait because Lamina asked for it."""
+        with self._lock:
+            return max(0.0, self._held_until - self._clock.monotonic())
+
+
+def _seconds(text: str | None) -> float | None:
+    return float(text) if text and text.strip().isdigit() else None
