@@ -1,0 +1,1 @@
+"""A faithful local Lamina: the ground that tests and demos stand on."""
