@@ -1,5 +1,6 @@
 """Settings: the only reader of the environment, and the only place that knows their defaults."""
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -64,6 +65,11 @@ class Settings:
     rate_limit_per_minute: int
 
     @property
+    def lamina(self) -> str:
+        """Return to which Lamina a store belongs; the sandbox is one, whatever its port."""
+        return "the sandbox" if self.sandbox else self.base_url
+
+    @property
     def sandbox_database(self) -> Path:
         """Return the file in which the embedded sandbox keeps its own state."""
         return DATA / "sandbox.db"
@@ -96,8 +102,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         sandbox=sandbox,
         sandbox_port=sandbox_port,
         sandbox_speed=_speed(given["LAMINA_SANDBOX_SPEED"] or "1"),
-        environment=given["LAMINA_DESK_ENVIRONMENT"]
-        or ("sandbox" if sandbox else str(urlsplit(base_url).hostname)),
+        environment=given["LAMINA_DESK_ENVIRONMENT"] or ("sandbox" if sandbox else str(urlsplit(base_url).hostname)),
         host=given["LAMINA_DESK_HOST"] or "127.0.0.1",
         port=_port("LAMINA_DESK_PORT", given["LAMINA_DESK_PORT"] or "8501"),
         rate_limit_per_minute=_rate_limit(given["LAMINA_RATE_LIMIT_PER_MINUTE"] or "100"),
@@ -128,9 +133,7 @@ def _generation(text: str) -> Generation:
         return Generation(text)
     except ValueError:
         known = ", ".join(Generation)
-        raise errors.ConfigurationError(
-            f"LAMINA_API_GENERATION must be one of {known}, not {text!r}."
-        ) from None
+        raise errors.ConfigurationError(f"LAMINA_API_GENERATION must be one of {known}, not {text!r}.") from None
 
 
 def _database_url(text: str) -> str:
@@ -150,9 +153,7 @@ def _port(name: str, text: str) -> int:
 
 def _speed(text: str) -> float:
     if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", text) or not 0.01 <= float(text) <= 10_000:
-        raise errors.ConfigurationError(
-            f"LAMINA_SANDBOX_SPEED must be a number between 0.01 and 10000, not {text!r}."
-        )
+        raise errors.ConfigurationError(f"LAMINA_SANDBOX_SPEED must be a number between 0.01 and 10000, not {text!r}.")
     return float(text)
 
 
@@ -162,3 +163,8 @@ def _rate_limit(text: str) -> int:
             f"LAMINA_RATE_LIMIT_PER_MINUTE must be a whole number of 10 or more, not {text!r}."
         )
     return int(text)
+
+
+def from_environment() -> Settings:
+    """Return the settings of this process's environment."""
+    return load(os.environ)

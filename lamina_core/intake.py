@@ -158,12 +158,14 @@ def _plan_reads(
 ) -> dict[str, datetime | None]:
     """Decide the next read: none after the end, unless two ends contradict each other."""
     if not status.terminal:
-        polls = state.poll_count + (update.source is Source.POLL)
-        return {
-            "next_poll_at": schedule.next_poll_at(
-                state.kind, webhook_expected=state.webhook_expected, polls=polls, created_at=state.created_at, now=now
-            )
-        }
+        next_poll_at = schedule.next_poll_at(
+            state.kind,
+            webhook_expected=state.webhook_expected,
+            polls=state.poll_count,
+            created_at=state.created_at,
+            now=now,
+        )
+        return {"next_poll_at": next_poll_at}
     settles = update.source is not Source.DELIVERY and (not state.confirm_from or update.as_of >= state.confirm_from)
     if effect is Effect.DISPUTED:
         return {
@@ -218,13 +220,8 @@ def take_delivery(connection: sa.Connection, arrival: deliveries.Arrival, now: d
     """Record a POST, apply it if it is verified, and return its row's id."""
     row_id = deliveries.insert(connection, arrival)
     if arrival.verdict is Verdict.ACCEPTED:
-        apply_stored(connection, row_id, now)
+        _apply_delivery(connection, deliveries.find_kept(connection, row_id), now)
     return row_id
-
-
-def apply_stored(connection: sa.Connection, delivery: int, now: datetime) -> None:
-    """Apply a stored delivery that has just been verified."""
-    _apply_delivery(connection, deliveries.find_kept(connection, delivery), now)
 
 
 def _apply_delivery(connection: sa.Connection, kept: deliveries.Kept, now: datetime) -> None:
@@ -242,3 +239,18 @@ def _apply_delivery(connection: sa.Connection, kept: deliveries.Kept, now: datet
     outcome = apply_update(connection, update, now)
     reason = None if outcome.effect is Effect.CHANGED else outcome.effect
     deliveries.link(connection, kept.id, execution=outcome.execution, reason=reason)
+
+
+def settle_delivery(
+    connection: sa.Connection,
+    delivery: int,
+    *,
+    verdict: Verdict,
+    reason: str | None,
+    key_id: str | None,
+    now: datetime,
+) -> None:
+    """Write the verdict of a delivery that could not be checked when it came, and apply it if it verifies."""
+    deliveries.settle(connection, delivery, verdict=verdict, reason=reason, key_id=key_id)
+    if verdict is Verdict.ACCEPTED:
+        _apply_delivery(connection, deliveries.find_kept(connection, delivery), now)

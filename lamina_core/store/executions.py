@@ -14,7 +14,7 @@ from sqlmodel import col
 from lamina_core.domain import POLLED, Execution, Generation, Kind, Origin, Status
 from lamina_core.store.tables import ExecutionTable, PayloadTable
 
-_ROW = [
+ROW = [
     col(getattr(ExecutionTable, name))
     for name in Execution.__dataclass_fields__  # the record's fields are the row's columns
 ]
@@ -75,7 +75,8 @@ def _status(word: str) -> Status:
     return Status(word) if word in set(Status) else Status.UNKNOWN
 
 
-def _execution(row: sa.Row[Any]) -> Execution:
+def execution_from(row: sa.Row[Any]) -> Execution:
+    """Return the record of a row selected as ROW."""
     fields = dict(row._mapping)
     fields.update(status=_status(row.status), kind=Kind(row.kind), origin=Origin(row.origin))
     return Execution(**fields)
@@ -112,8 +113,8 @@ def insert_intent(connection: sa.Connection, intent: Intent, now: datetime) -> i
 
 def find(connection: sa.Connection, row_id: int) -> Execution | None:
     """Return one execution by our own id."""
-    row = connection.execute(sa.select(*_ROW).where(col(ExecutionTable.id) == row_id)).one_or_none()
-    return _execution(row) if row else None
+    row = connection.execute(sa.select(*ROW).where(col(ExecutionTable.id) == row_id)).one_or_none()
+    return execution_from(row) if row else None
 
 
 def find_payload(connection: sa.Connection, row_id: int) -> Payload | None:
@@ -197,12 +198,12 @@ def schedule_poll(connection: sa.Connection, row_id: int, next_poll_at: datetime
 def due(connection: sa.Connection, now: datetime, limit: int) -> list[Execution]:
     """Return the executions whose poll is due, the longest due first."""
     wanted = (
-        sa.select(*_ROW)
+        sa.select(*ROW)
         .where(col(ExecutionTable.next_poll_at) <= now)
         .order_by(col(ExecutionTable.next_poll_at))
         .limit(limit)
     )
-    return [_execution(row) for row in connection.execute(wanted)]
+    return [execution_from(row) for row in connection.execute(wanted)]
 
 
 def next_due_at(connection: sa.Connection) -> datetime | None:
@@ -226,8 +227,8 @@ def stale_starts(connection: sa.Connection, before: datetime) -> list[int]:
 
 def replays_of(connection: sa.Connection, row_id: int) -> list[Execution]:
     """Return the executions that were replayed from this one, oldest first."""
-    wanted = sa.select(*_ROW).where(col(ExecutionTable.replay_of) == row_id).order_by(col(ExecutionTable.id))
-    return [_execution(row) for row in connection.execute(wanted)]
+    wanted = sa.select(*ROW).where(col(ExecutionTable.replay_of) == row_id).order_by(col(ExecutionTable.id))
+    return [execution_from(row) for row in connection.execute(wanted)]
 
 
 def count_in_flight(connection: sa.Connection, late_before: datetime, cap: int) -> tuple[int, int]:

@@ -1,0 +1,123 @@
+"""The process of Lamina Desk: Streamlit's screens, our own routes, the poller and, without a key, the sandbox.
+
+`python dashboard.py` is the way to run it (`make run` does); `streamlit run dashboard.py` and
+`uvicorn dashboard:app` work too.
+"""
+
+import logging
+import os
+import socket
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import streamlit as st
+import uvicorn
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from lamina_core import config, errors, identity, logs, runtime
+from lamina_core.guard import Guard
+from lamina_core.webhooks import receiver
+
+log = logging.getLogger("dashboard")
+
+STOP_LIMIT = 1  # seconds that open streams and slow answers get when the process is asked to stop
+SCRIPT = config.PROJECT / "pages" / "router.py"  # not beside a pages/ folder: Streamlit's own discovery stays off
+
+
+def open_runtime() -> runtime.Runtime:
+    """Read the settings, open the store, and make that the runtime of this process."""
+    settings = config.from_environment()
+    logs.set_up([settings.api_key.reveal()])
+    opened = runtime.build(settings)
+    runtime.set_current(opened)
+    return opened
+
+
+@asynccontextmanager
+async def lifespan(app: st.App) -> AsyncGenerator[dict[str, Any]]:  # noqa: ARG001 - Streamlit hands it over
+    """Run the parts for as long as the server runs."""
+    parts = runtime.current() if runtime.is_current() else open_runtime()
+    parts.start()
+    import pandas  # noqa: F401 - warmed here, so that the first page does not wait for it
+    import streamlit.elements.arrow
+
+    runtime.settle_memory()
+    try:
+        yield {}
+    finally:
+        parts.stop()
+        runtime.set_current(None)
+
+
+async def receive_delivery(request: Request) -> JSONResponse:
+    """`POST /webhooks/lamina`."""
+    if request.method != "POST":
+        return JSONResponse({"error": "Webhooks are sent by POST."}, 405, headers={"Allow": "POST"})
+    return await runtime.current().receiver.receive(request)
+
+
+async def tell_health(request: Request) -> JSONResponse:  # noqa: ARG001 - Starlette hands it over
+    """`GET /healthz`: the process answers."""
+    return JSONResponse({"ok": True})
+
+
+async def refuse_path(request: Request) -> JSONResponse:
+    """Answer for the machines' paths that do not exist; Streamlit would answer with a page."""
+    return JSONResponse({"error": f"There is nothing at {request.url.path}."}, 404)
+
+
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+app = st.App(
+    SCRIPT,
+    lifespan=lifespan,
+    middleware=[Middleware(Guard, learn_address=lambda address: runtime.current().learn_address(address))],
+    routes=[
+        Route(receiver.PATH, receive_delivery, methods=METHODS),
+        Route("/healthz", tell_health),
+        Route("/operator", identity.set_operator, methods=["POST"]),
+        Route("/webhooks/{rest:path}", refuse_path, methods=METHODS),
+        Route("/api/{rest:path}", refuse_path, methods=METHODS),
+    ],
+)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a listening socket, or raise ConfigurationError that names the setting."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        raise errors.ConfigurationError(
+            f"Cannot listen on {host}:{port}: {error.strerror}. Another process may use it; "
+            "set LAMINA_DESK_PORT to a free port, or LAMINA_DESK_HOST to an address of this machine."
+        ) from error
+    return listener
+
+
+def serve() -> None:
+    """Bind first, so that a taken port is told before anything starts; then run until a signal."""
+    os.chdir(config.PROJECT)  # where Streamlit looks for its settings
+    settings = config.from_environment()
+    listener = bind(settings.host, settings.port)
+    host, port = listener.getsockname()[:2]
+    parts = open_runtime()
+    local = settings.host if settings.host in config.LOOPBACK_HOSTS else "127.0.0.1"
+    parts.learn_address(f"http://{f'[{local}]' if ':' in local else local}:{port}")
+    log.info("Lamina Desk (%s) is at http://%s:%s", settings.environment, "localhost" if local == host else host, port)
+    served = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=STOP_LIMIT)
+    uvicorn.Server(served).run(sockets=[listener])
+
+
+if __name__ == "__main__":
+    try:
+        serve()
+    except errors.DeskError as error:
+        sys.exit(f"Lamina Desk cannot start. {error}")

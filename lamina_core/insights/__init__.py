@@ -1,0 +1,1 @@
+"""What screens read: filters, pages, counts and health as plain data."""

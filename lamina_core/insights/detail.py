@@ -1,0 +1,43 @@
+"""One execution with all that hangs on it, for its own screen."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from lamina_core.api import wire
+from lamina_core.domain import Delivery, Event, Execution, Output
+from lamina_core.store import deliveries, events, executions
+from lamina_core.store.engine import Engines
+from lamina_core.store.executions import Payload
+
+
+@dataclass(frozen=True)
+class Detail:
+    """What happened to one execution."""
+
+    execution: Execution
+    payload: Payload
+    outputs: tuple[Output, ...]
+    timeline: list[Event]
+    deliveries: list[Delivery]
+    original: Execution | None
+    replays: list[Execution]
+    as_of: datetime
+
+
+def read_detail(engines: Engines, row_id: int, now: datetime) -> Detail | None:
+    """Read one execution; None if the store has none with this id."""
+    with engines.reading() as connection:
+        execution = executions.find(connection, row_id)
+        payload = executions.find_payload(connection, row_id)
+        if execution is None or payload is None:
+            return None
+        return Detail(
+            execution=execution,
+            payload=payload,
+            outputs=tuple(wire.output_from(output) for output in payload.outputs),
+            timeline=events.of_execution(connection, row_id),
+            deliveries=deliveries.of_execution(connection, row_id),
+            original=executions.find(connection, execution.replay_of) if execution.replay_of else None,
+            replays=executions.replays_of(connection, row_id),
+            as_of=now,
+        )

@@ -1,0 +1,212 @@
+"""The loop that asks Lamina: one in all processes of a database, under the budget, with bounded reads at once."""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from lamina_core import errors, intake
+from lamina_core.api.client import LaminaClient
+from lamina_core.clock import Clock
+from lamina_core.domain import Absence, Execution, Source, Update
+from lamina_core.polling import schedule
+from lamina_core.polling.budget import Budget
+from lamina_core.polling.health import ApiHealth, ApiState
+from lamina_core.store import executions, leases, notes
+from lamina_core.store.engine import Engines
+from lamina_core.store.writer import Writer
+
+log = logging.getLogger(__name__)
+
+TICK = 0.25  # seconds between two looks at what is due
+READS_AT_ONCE = 4
+_HEARTBEAT = timedelta(seconds=4)
+
+
+@dataclass
+class Chore:
+    """Something else that only one process does, every so often; raises ApiError where Lamina failed it."""
+
+    name: str
+    every: timedelta
+    run: Callable[[], None]
+    asks_lamina: bool
+    due_at: datetime | None = field(default=None)
+
+
+class Poller:
+    """Reads executions that are due and does the chores, while this process holds the lease."""
+
+    def __init__(
+        self,
+        *,
+        holder: str,
+        engines: Engines,
+        writer: Writer,
+        client: LaminaClient,
+        budget: Budget,
+        clock: Clock,
+        chores: Sequence[Chore] = (),
+    ) -> None:
+        self._holder = holder
+        self._engines = engines
+        self._writer = writer
+        self._client = client
+        self._budget = budget
+        self._clock = clock
+        self._chores = chores
+        self._health = ApiHealth()
+        self._health_lock = threading.Lock()
+        self._reading: set[int] = set()
+        self._holds_lease = False
+        self._heartbeat_at: datetime | None = None
+        self._pool = ThreadPoolExecutor(READS_AT_ONCE, thread_name_prefix="poll")
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="poller", daemon=True)
+
+    def start(self) -> None:
+        """Begin to poll in a thread of its own."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the loop and give the lease back; reads under way are left to end by themselves."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        if self._holds_lease:
+            self._writer.run(lambda connection: leases.release(connection, leases.POLLER, self._holder))
+
+    def wake_chores(self) -> None:
+        """Make every chore due now; an operator asked for it."""
+        for chore in self._chores:
+            chore.due_at = None
+
+    def _run(self) -> None:
+        while not self._stop.wait(TICK):
+            try:
+                self.step()
+            except errors.StoreError as error:
+                log.warning("the poller waits for the database: %s", error)
+            except Exception:
+                log.exception("a round of the poller failed")
+
+    def step(self) -> None:
+        """Do one round: keep the lease, do the chores, and hand out the reads that are due."""
+        now = self._clock.now()
+        self._keep_lease(now)
+        if not self._holds_lease:
+            return
+        for chore in self._chores:
+            self._do_chore(chore, now)
+        with self._engines.reading() as connection:
+            paused = notes.read(connection, notes.POLLING)
+            room = READS_AT_ONCE - len(self._reading)
+            due = executions.due(connection, now, limit=2 * READS_AT_ONCE) if room > 0 else []
+        if paused is not None and paused.document["paused_by"]:
+            return
+        for execution in due:
+            if execution.id in self._reading or not self._may_ask(now):
+                continue
+            if len(self._reading) >= READS_AT_ONCE or not self._budget.take_poll():
+                return
+            self._reading.add(execution.id)
+            self._pool.submit(self._read_in_background, execution)
+
+    def _keep_lease(self, now: datetime) -> None:
+        if self._heartbeat_at is not None and now - self._heartbeat_at < _HEARTBEAT:
+            return
+        held = self._writer.run(lambda connection: leases.hold(connection, leases.POLLER, self._holder, now))
+        if held != self._holds_lease:
+            log.info("polling %s", "begins here" if held else "is done by another process")
+        self._holds_lease, self._heartbeat_at = held, now
+
+    def _do_chore(self, chore: Chore, now: datetime) -> None:
+        if chore.due_at is not None and now < chore.due_at:
+            return
+        if chore.asks_lamina and not (self._may_ask(now) and self._budget.take_poll()):
+            return
+        chore.due_at = now + chore.every
+        try:
+            chore.run()
+        except errors.ApiError as error:
+            chore.due_at = None  # again as soon as Lamina may be asked
+            self._note(self._health.after_error(error, now))
+        except errors.StoreError as error:
+            log.warning("%s waits for the database: %s", chore.name, error)
+        else:
+            if chore.asks_lamina:
+                self._note(self._health.after_success(now))
+
+    def _may_ask(self, now: datetime) -> bool:
+        """Say whether Lamina may be asked: always while it answers, else one probe at the time of the next try."""
+        health = self._health
+        if health.state is ApiState.OK:
+            return True
+        return not self._reading and health.next_try is not None and now >= health.next_try
+
+    def _read_in_background(self, execution: Execution) -> None:
+        try:
+            self.read(execution)
+        except errors.StoreError as error:
+            log.warning("execution %s was read but not stored: %s", execution.id, error)
+        except Exception:
+            log.exception("reading execution %s failed", execution.id)
+        finally:
+            self._reading.discard(execution.id)
+
+    def read(self, execution: Execution) -> None:
+        """Ask Lamina for one execution and store what it says."""
+        began = self._clock.now()
+        assert execution.execution_id is not None  # noqa: S101 - only executions that Lamina named are due
+        try:
+            report = self._client.get(execution.execution_id)
+        except errors.NotFound:
+            self._note(self._health.after_success(began))
+            self._store(Update(Source.POLL, began, execution.id, absence=Absence.NOT_FOUND), None)
+        except errors.ApiError as error:
+            self._note(self._health.after_error(error, began))
+            self._postpone(execution, error)
+        else:
+            self._note(self._health.after_success(began))
+            self._store(Update(Source.POLL, began, execution.id, report=report), None)
+
+    def _store(self, update: Update, error: str | None) -> None:
+        row_id, now = update.execution, self._clock.now()
+        assert row_id is not None  # noqa: S101 - polls know their row
+
+        def work(connection: sa.Connection) -> None:
+            executions.record_poll(connection, row_id, now, error)
+            intake.apply_update(connection, update, now)
+
+        self._writer.run(work, order=row_id)
+
+    def _postpone(self, execution: Execution, error: errors.ApiError) -> None:
+        now = self._clock.now()
+        next_poll_at = schedule.next_poll_at(
+            execution.kind,
+            webhook_expected=execution.webhook_expected,
+            polls=execution.poll_count,
+            created_at=execution.created_at,
+            now=now,
+        )
+
+        def work(connection: sa.Connection) -> None:
+            executions.record_poll(connection, execution.id, now, str(error))
+            executions.schedule_poll(connection, execution.id, next_poll_at)
+
+        self._writer.run(work, order=execution.id)
+
+    def _note(self, health: ApiHealth) -> None:
+        with self._health_lock:
+            before, self._health = self._health, health
+        if health.to_document() == before.to_document():
+            return
+        if health.state is not before.state:
+            log.info("Lamina is %s %s", health.state, health.message or "")
+        now = self._clock.now()
+        self._writer.submit(lambda connection: notes.write(connection, notes.API_HEALTH, health.to_document(), now))

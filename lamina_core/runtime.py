@@ -1,0 +1,203 @@
+"""Builds the parts and owns them: what a process of Lamina Desk consists of, apart from its screens."""
+
+import gc
+import logging
+import os
+import random
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from lamina_core import errors
+from lamina_core.api.client import LaminaClient
+from lamina_core.api.outbound import LinkChecker
+from lamina_core.clock import Clock, SystemClock
+from lamina_core.config import DATA, Settings
+from lamina_core.operations import Operations
+from lamina_core.polling.budget import Budget
+from lamina_core.polling.poller import Chore, Poller
+from lamina_core.sandbox.server import Sandbox
+from lamina_core.store import deliveries, engine, notes
+from lamina_core.store.engine import Engines
+from lamina_core.store.writer import Writer
+from lamina_core.webhooks import receiver
+from lamina_core.webhooks.keys import KeyRing
+from lamina_core.webhooks.receiver import Receiver
+
+log = logging.getLogger(__name__)
+
+_UNCHECKED_AT_ONCE = 50
+
+
+@dataclass
+class Runtime:
+    """The parts of one process; `own_address` is where a browser on this machine reaches us."""
+
+    settings: Settings
+    clock: Clock
+    engines: Engines
+    writer: Writer
+    client: LaminaClient
+    budget: Budget
+    keys: KeyRing
+    receiver: Receiver
+    operations: Operations
+    links: LinkChecker
+    poller: Poller
+    sandbox: Sandbox | None
+    own_address: str | None = None
+    _closing: list[Callable[[], None]] = field(default_factory=list)
+
+    @property
+    def webhook_url(self) -> str | None:
+        """Return where Lamina can send webhooks, None if nowhere.
+
+        The sandbox runs on this machine, so in sandbox mode our own address will do.
+        """
+        base = self.settings.public_url or (self.own_address if self.sandbox else None)
+        return base and base + receiver.PATH
+
+    def learn_address(self, address: str) -> None:
+        """Take note of our own address, which only a bound socket knows."""
+        self.own_address = self.own_address or address
+
+    def start(self) -> None:
+        """Start the sandbox, where there is none elsewhere, and the poller."""
+        if self.sandbox is not None:
+            self.sandbox.start()
+            self._closing.append(self.sandbox.stop)
+        self.poller.start()
+        self._closing.append(self.poller.stop)
+
+    def stop(self) -> None:
+        """Stop every part, the last started first; what was handed to the writer is written."""
+        for close in reversed(self._closing):
+            close()
+        self._closing.clear()
+        self.links.close()
+        self.client.close()
+        self.writer.stop()
+        self.engines.close()
+
+
+def build(settings: Settings, clock: Clock | None = None) -> Runtime:
+    """Open the store and put the parts together; only the writer runs until `start`.
+
+    StoreError, StoreNewer or StoreForeign if the database cannot be used.
+    """
+    clock = clock or SystemClock()
+    rng = random.SystemRandom()
+    engines = engine.open_engines(settings.database_url)
+    engine.migrate(engines.write)
+    writer = Writer(engines.write)
+    writer.start()
+    try:
+        writer.run(lambda connection: notes.claim_store(connection, settings.lamina, clock.now()))
+    except errors.StoreError:
+        writer.stop()
+        engines.close()
+        raise
+    budget = Budget(settings.rate_limit_per_minute, clock)
+    client = LaminaClient(
+        base_url=settings.base_url,
+        api_key=settings.api_key,
+        generation=settings.generation,
+        clock=clock,
+        rng=rng,
+        observe=budget.observe,
+    )
+    keys = KeyRing(engines, writer, client, clock)
+    keys.load()
+    deliveries_receiver = Receiver(writer, keys, clock)
+    operations = Operations(
+        engines=engines,
+        writer=writer,
+        client=client,
+        budget=budget,
+        clock=clock,
+        generation=settings.generation,
+    )
+    poller = Poller(
+        holder=f"{socket.gethostname()}:{os.getpid()}:{rng.getrandbits(32):08x}",
+        engines=engines,
+        writer=writer,
+        client=client,
+        budget=budget,
+        clock=clock,
+        chores=_chores(engines, operations, keys, deliveries_receiver),
+    )
+    return Runtime(
+        settings=settings,
+        clock=clock,
+        engines=engines,
+        writer=writer,
+        client=client,
+        budget=budget,
+        keys=keys,
+        receiver=deliveries_receiver,
+        operations=operations,
+        links=LinkChecker(urlsplit(settings.base_url).hostname, clock),
+        poller=poller,
+        sandbox=_sandbox(settings, clock, rng) if settings.sandbox else None,
+    )
+
+
+def _sandbox(settings: Settings, clock: Clock, rng: random.Random) -> Sandbox:
+    return Sandbox(
+        catalogue_file=DATA / "catalogue.json",
+        database=settings.sandbox_database,
+        clock=clock,
+        seed=rng.getrandbits(32),
+        speed=settings.sandbox_speed,
+        port=settings.sandbox_port,
+    )
+
+
+def _chores(engines: Engines, operations: Operations, keys: KeyRing, deliveries_receiver: Receiver) -> list[Chore]:
+    def refresh_keys() -> None:
+        if keys.is_stale():
+            keys.refresh()
+
+    def settle_unchecked() -> None:
+        with engines.reading() as connection:
+            waiting = deliveries.unchecked(connection, _UNCHECKED_AT_ONCE)
+        if waiting and not keys.keys():
+            keys.refresh()
+        for kept in waiting:
+            deliveries_receiver.settle(kept)
+
+    return [
+        Chore("reading the list of apps", timedelta(minutes=5), operations.refresh_apps, asks_lamina=True),
+        Chore("reading the key set", timedelta(minutes=1), refresh_keys, asks_lamina=False),
+        Chore("checking deliveries again", timedelta(seconds=5), settle_unchecked, asks_lamina=False),
+        Chore("settling lost starts", timedelta(seconds=10), operations.expire_starts, asks_lamina=False),
+    ]
+
+
+_current: Runtime | None = None
+
+
+def set_current(runtime: Runtime | None) -> None:
+    """Make this the runtime that the screens of the process use."""
+    global _current  # noqa: PLW0603 - Streamlit's scripts share nothing with us but modules
+    _current = runtime
+
+
+def current() -> Runtime:
+    """Return the runtime of this process."""
+    if _current is None:
+        raise errors.ConfigurationError("Lamina Desk is not running. Start it by `make run` or `python dashboard.py`.")
+    return _current
+
+
+def is_current() -> bool:
+    """Say whether this process has a runtime yet."""
+    return _current is not None
+
+
+def settle_memory() -> None:
+    """Keep what was imported until now out of every later garbage collection, which halves a refresh."""
+    gc.collect()
+    gc.freeze()

@@ -1,0 +1,1 @@
+"""What Lamina sends us: received, verified, stored."""
