@@ -4,6 +4,7 @@
 `uvicorn dashboard:app` work too.
 """
 
+import importlib
 import logging
 import os
 import socket
@@ -40,18 +41,16 @@ def open_runtime() -> runtime.Runtime:
 
 @asynccontextmanager
 async def lifespan(app: st.App) -> AsyncGenerator[dict[str, Any]]:  # noqa: ARG001 - Streamlit hands it over
-    """Run the parts for as long as the server runs."""
-    parts = runtime.current() if runtime.is_current() else open_runtime()
-    parts.start()
-    import pandas  # noqa: F401 - warmed here, so that the first page does not wait for it
-    import streamlit.elements.arrow
-
+    """Run the parts for as long as the server runs; `serve` has started them, other ways of launching have not."""
+    if not runtime.is_current():
+        open_runtime().start()
+    importlib.import_module("pandas")  # warmed here, so that the first page does not wait for it
+    importlib.import_module("streamlit.elements.arrow")
     runtime.settle_memory()
     try:
         yield {}
     finally:
-        parts.stop()
-        runtime.set_current(None)
+        runtime.current().stop()
 
 
 async def receive_delivery(request: Request) -> JSONResponse:
@@ -112,6 +111,7 @@ def serve() -> None:
     local = settings.host if settings.host in config.LOOPBACK_HOSTS else "127.0.0.1"
     parts.learn_address(f"http://{f'[{local}]' if ':' in local else local}:{port}")
     log.info("Lamina Desk (%s) is at http://%s:%s", settings.environment, "localhost" if local == host else host, port)
+    parts.start()
     served = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=STOP_LIMIT)
     uvicorn.Server(served).run(sockets=[listener])
 

@@ -5,8 +5,7 @@ import logging
 import os
 import random
 import socket
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -37,6 +36,7 @@ class Runtime:
 
     settings: Settings
     clock: Clock
+    rng: random.Random
     engines: Engines
     writer: Writer
     client: LaminaClient
@@ -48,7 +48,6 @@ class Runtime:
     poller: Poller
     sandbox: Sandbox | None
     own_address: str | None = None
-    _closing: list[Callable[[], None]] = field(default_factory=list)
 
     @property
     def webhook_url(self) -> str | None:
@@ -64,22 +63,29 @@ class Runtime:
         self.own_address = self.own_address or address
 
     def start(self) -> None:
-        """Start the sandbox, where there is none elsewhere, and the poller."""
+        """Start the sandbox, where there is none elsewhere, and the poller.
+
+        ConfigurationError if the sandbox's port is taken; everything is stopped then.
+        """
         if self.sandbox is not None:
-            self.sandbox.start()
-            self._closing.append(self.sandbox.stop)
+            try:
+                self.sandbox.start()
+            except errors.ConfigurationError:
+                self.stop()
+                raise
         self.poller.start()
-        self._closing.append(self.poller.stop)
 
     def stop(self) -> None:
         """Stop every part, the last started first; what was handed to the writer is written."""
-        for close in reversed(self._closing):
-            close()
-        self._closing.clear()
+        self.poller.stop()
+        if self.sandbox is not None:
+            self.sandbox.stop()
         self.links.close()
-        self.client.close()
         self.writer.stop()
+        self.client.close()
         self.engines.close()
+        if _current is self:
+            set_current(None)
 
 
 def build(settings: Settings, clock: Clock | None = None) -> Runtime:
@@ -131,6 +137,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Runtime:
     return Runtime(
         settings=settings,
         clock=clock,
+        rng=rng,
         engines=engines,
         writer=writer,
         client=client,

@@ -58,7 +58,9 @@ class _Wire(BaseModel):
 
 
 class _RunWire(_Wire):
-    execution_id: Annotated[str, Field(min_length=1, validation_alias=AliasChoices("executionId", "runId"))]
+    execution_id: Annotated[
+        str, Field(min_length=1, max_length=200, validation_alias=AliasChoices("executionId", "runId"))
+    ]
     app_id: Text = Field(None, alias="workflowId")
     app_name: Text = Field(None, alias="workflowName")
     status: Annotated[str, Field(min_length=1)]

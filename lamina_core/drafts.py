@@ -1,0 +1,92 @@
+"""Inputs as a form holds them: what a start sends, judged by the app's parameters before it is sent.
+
+Strings are exact: nothing is trimmed, for names and options with odd white space are real (contract,
+section 2.2). What Lamina alone can judge is left to Lamina.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lamina_core.api.client import Estimate
+from lamina_core.domain import App, Parameter
+from lamina_core.errors import FieldProblem
+
+
+@dataclass
+class Draft:
+    """A form being filled; its token makes of a double click one start."""
+
+    app: App
+    token: str
+    inputs: dict[str, Any]
+    problems: list[FieldProblem] = field(default_factory=list)
+    estimate: Estimate | None = None
+
+
+def default_inputs(app: App) -> dict[str, Any]:
+    """Return the inputs of a fresh form: every default, spelt out."""
+    return {parameter.name: parameter.default for parameter in app.parameters or () if parameter.has_default}
+
+
+def check_inputs(app: App, inputs: Mapping[str, Any]) -> list[FieldProblem]:
+    """Return what would surely be refused, with Lamina's own codes (contract, section 5.2); all of it at once."""
+    problems = []
+    for parameter in app.parameters or ():
+        present = [inputs[name] for name in parameter.identities if inputs.get(name) is not None]
+        if not present and parameter.needs_value:
+            problems.append(FieldProblem(parameter.name, "missing_no_default", "It has no default: give a value."))
+        for value in present:
+            problem = _check_value(parameter, value)
+            if problem:
+                problems.append(FieldProblem(parameter.name, *problem))
+    return problems
+
+
+def _check_value(parameter: Parameter, value: Any) -> tuple[str, str] | None:
+    if parameter.type == "url":
+        links = value if isinstance(value, list) and parameter.multiple else [value]
+        if not all(isinstance(link, str) and link.startswith(("http://", "https://")) for link in links):
+            return "invalid_media", "It must be a link that begins with http:// or https://."
+    if parameter.type == "options":
+        chosen = value if isinstance(value, list) else [value]
+        if not all(option in parameter.options for option in chosen):
+            return "invalid_option", "It must be one of the options, letter by letter."
+    return None
+
+
+def problems_at(problems: list[FieldProblem], parameter: Parameter) -> list[FieldProblem]:
+    """Return the problems that belong to this parameter's field, by any of its names."""
+    return [problem for problem in problems if problem.field in parameter.identities]
+
+
+def problems_elsewhere(problems: list[FieldProblem], app: App) -> list[FieldProblem]:
+    """Return the problems that belong to no field of the form."""
+    known = {name for parameter in app.parameters or () for name in parameter.identities}
+    return [problem for problem in problems if problem.field not in known]
+
+
+def fits_widget(parameter: Parameter, value: Any) -> bool:
+    """Say whether the form's control for this parameter can hold this value unchanged."""
+    if parameter.multiple:
+        return isinstance(value, list) and all(isinstance(item, str) and "\n" not in item for item in value)
+    if parameter.type == "options":
+        return value in parameter.options
+    return isinstance(value, str)
+
+
+def to_json(inputs: Mapping[str, Any]) -> str:
+    """Return the inputs as JSON to edit."""
+    return json.dumps(inputs, indent=2, ensure_ascii=False)
+
+
+def from_json(text: str) -> dict[str, Any]:
+    """Return edited inputs; ValueError says where the JSON is broken."""
+    try:
+        inputs = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"This is not JSON: {error}.") from None
+    if not isinstance(inputs, dict):
+        raise ValueError('Inputs are an object: {"name of the parameter": value}.')
+    return inputs

@@ -1,0 +1,87 @@
+"""A form made from an app's parameters; every control holds strings exactly as Lamina has them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from lamina_core import drafts
+from lamina_core.domain import App, Parameter
+from lamina_core.errors import FieldProblem
+from pages.components.messages import plain
+
+_FEW_OPTIONS = 5  # as buttons; more go into a box to choose from
+_LONG_TEXT = 60  # characters of a default that asks for a box of several lines
+
+
+def show_form(app: App, token: str, inputs: Mapping[str, Any], problems: list[FieldProblem]) -> dict[str, Any]:
+    """Draw a control for each parameter and return the inputs as they now stand.
+
+    What no control can hold (an input that is no parameter, a value of another type) is kept as it is.
+    """
+    result = dict(inputs)
+    for place, parameter in enumerate(app.parameters or ()):
+        name = next((name for name in parameter.identities if name in inputs), parameter.name)
+        if name in inputs and not drafts.fits_widget(parameter, inputs[name]):
+            st.caption(f"**{plain(parameter.name)}** holds a value that only JSON can show: edit it there.")
+        else:
+            value = _show_control(parameter, f"input:{token}:{place}", inputs.get(name), known=name in inputs)
+            result.pop(name, None)
+            if value is not None:
+                result[name] = value
+        _show_hints(parameter, result.get(name), drafts.problems_at(problems, parameter))
+    for problem in drafts.problems_elsewhere(problems, app):
+        st.error(f"{plain(problem.field or 'Inputs')}: {plain(problem.message)}", icon=":material/error:")
+    return result
+
+
+def _show_control(parameter: Parameter, key: str, value: Any, *, known: bool) -> Any:
+    label = plain(parameter.name) + (" :red[*]" if parameter.needs_value else "")
+    if parameter.type == "options":
+        return _show_options(parameter, label, key, value)
+    if parameter.multiple:
+        text = st.text_area(
+            label,
+            "\n".join(value or ()),
+            key=key,
+            height=110,
+            placeholder="one link a line",
+            help=parameter.description,
+        )
+        return [line for line in (text or "").split("\n") if line] or None
+    if parameter.type == "url":
+        return st.text_input(label, value or "", key=key, placeholder="https://", help=parameter.description) or None
+    shown = str(parameter.default or "")
+    if len(shown) > _LONG_TEXT or "\n" in shown:
+        text = st.text_area(label, value or "", key=key, height=130, help=parameter.description)
+    else:
+        text = st.text_input(label, value or "", key=key, help=parameter.description)
+    if text:
+        return text
+    # An emptied text is meant where there was one; a text that never had a value is left to Lamina.
+    return "" if known and parameter.has_default else None
+
+
+def _show_options(parameter: Parameter, label: str, key: str, value: Any) -> Any:
+    if parameter.multiple:
+        return st.multiselect(label, parameter.options, value or [], key=key, help=parameter.description) or None
+    if len(parameter.options) <= _FEW_OPTIONS:
+        return st.segmented_control(
+            label, parameter.options, default=value, key=key, help=parameter.description, format_func=plain
+        )
+    index = parameter.options.index(value) if value in parameter.options else None
+    return st.selectbox(label, parameter.options, index, key=key, help=parameter.description, placeholder="choose")
+
+
+def _show_hints(parameter: Parameter, value: Any, problems: Sequence[FieldProblem]) -> None:
+    for problem in problems:
+        st.error(plain(problem.message), icon=":material/error:")
+    if parameter.has_default and value == parameter.default:
+        st.caption("default")
+    elif parameter.has_default and value is None:
+        st.caption("left out: Lamina fills in its default")
+    links = value if isinstance(value, list) else [value]
+    if parameter.type == "url" and not problems and "video" not in parameter.accept:
+        pictures = [link for link in links if isinstance(link, str) and link.startswith(("http://", "https://"))]
+        if pictures:
+            st.image(pictures[:6], width=96)

@@ -1,0 +1,56 @@
+"""What an execution made: pictures, players, texts and errors, each by its own status."""
+
+from urllib.parse import urlsplit
+
+import streamlit as st
+
+from lamina_core import runtime
+from lamina_core.domain import Output
+from pages.components.messages import plain
+
+_COLUMNS = 3
+
+
+def show_outputs(outputs: tuple[Output, ...]) -> None:
+    """Draw every output in a box of its own."""
+    columns = st.columns(min(_COLUMNS, max(1, len(outputs))))
+    for place, output in enumerate(outputs):
+        with columns[place % len(columns)].container(border=True):
+            st.caption(f"**{plain(output.label)}** · {plain(output.type)} · {plain(output.status)}")
+            _show_value(output)
+
+
+def _show_value(output: Output) -> None:
+    if output.status == "error" or output.error:
+        st.error(plain(output.error or "It failed without saying why."), icon=":material/error:")
+    if output.value is None:
+        if output.status == "pending":
+            st.caption(":material/hourglass: not ready yet")
+    elif not isinstance(output.value, str):
+        st.json(output.value)
+    elif _is_link(output.value) and output.type in {"image", "video", "audio"}:
+        _show_media(output.value, output.type)
+    elif _is_link(output.value):
+        st.link_button("Open", output.value, icon=":material/open_in_new:")
+    else:
+        st.code(output.value, language=None, wrap_lines=True)
+
+
+def _show_media(url: str, kind: str) -> None:
+    state = runtime.current().links.state(url)
+    if state.opens is False:
+        st.warning(f"This link no longer opens: {plain(state.reason or '')}", icon=":material/link_off:")
+        st.code(url, language=None, wrap_lines=True)
+        return
+    if kind == "image":
+        st.image(url, width="stretch")
+    elif kind == "video":
+        st.video(url, loop=True)
+    else:
+        st.audio(url)
+    st.link_button("Open in a new tab", url, icon=":material/open_in_new:", type="tertiary")
+
+
+def _is_link(value: str) -> bool:
+    parts = urlsplit(value) if value.startswith(("http://", "https://")) else None
+    return bool(parts and parts.hostname)

@@ -1,0 +1,50 @@
+"""How a status looks: icon, word and colour, never colour alone."""
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+import streamlit as st
+
+from lamina_core.domain import Execution, Status
+from lamina_core.insights import wording
+
+Colour = Literal["green", "red", "blue", "gray", "orange", "violet"]
+
+
+class Look(NamedTuple):
+    """Icon for text that Streamlit renders, sign for plain text, colour of the badge."""
+
+    icon: str
+    sign: str
+    colour: Colour
+
+
+LOOKS: Mapping[Status, Look] = {
+    Status.STARTING: Look(":material/send:", "➤", "blue"),
+    Status.QUEUED: Look(":material/schedule:", "◷", "gray"),
+    Status.RUNNING: Look(":material/autorenew:", "▶", "blue"),
+    Status.COMPLETED: Look(":material/check_circle:", "✓", "green"),
+    Status.FAILED: Look(":material/error:", "✕", "red"),
+    Status.CANCELLED: Look(":material/block:", "⊘", "gray"),
+    Status.START_UNCONFIRMED: Look(":material/help:", "?", "orange"),
+    Status.START_FAILED: Look(":material/do_not_disturb_on:", "⊖", "red"),
+    Status.GONE: Look(":material/cloud_off:", "∅", "gray"),
+    Status.UNKNOWN: Look(":material/question_mark:", "‽", "violet"),
+}
+
+
+def label(execution: Execution) -> str:
+    """Return sign and word as plain text; an unknown status shows Lamina's own word."""
+    return f"{LOOKS[execution.status].sign} {_word(execution)}"
+
+
+def show_badge(execution: Execution) -> None:
+    """Draw the badge of an execution's status."""
+    look = LOOKS[execution.status]
+    st.badge(_word(execution), icon=look.icon, color=look.colour)
+
+
+def _word(execution: Execution) -> str:
+    if execution.status is Status.UNKNOWN and execution.raw_status:
+        return f"unknown: {execution.raw_status}"
+    return wording.STATUS_WORDS[execution.status]

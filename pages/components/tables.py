@@ -1,0 +1,71 @@
+"""The table of executions: dense, one line each, a click opens the row."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import streamlit as st
+
+from lamina_core.domain import Execution
+from lamina_core.insights import wording
+from pages.components import navigation, status
+
+_REASON_LENGTH = 160  # characters
+_ROW_HEIGHT = 34  # pixels
+_ROWS_SHOWN = 18
+
+
+def show_executions(rows: Sequence[Execution], now: datetime, key: str) -> None:
+    """Draw the rows in their order; a click on a cell opens that execution.
+
+    The click is resolved through the ids of the rows that are on the screen, which stay in place while
+    their contents are refreshed.
+    """
+    colours = {status.label(row): status.LOOKS[row.status].colour for row in rows}
+    event: Any = st.dataframe(
+        {
+            "status": [[status.label(row)] for row in rows],
+            "app": [row.app_name for row in rows],
+            "reason": [_reason(row) for row in rows],
+            "age": [wording.format_age(row.created_at, now) for row in rows],
+            "took": [_took(row, now) for row in rows],
+            "started": [row.created_at for row in rows],
+            "by": [row.started_by for row in rows],
+            "id": [row.execution_id or f"#{row.id}" for row in rows],
+        },
+        column_config={
+            "status": st.column_config.MultiselectColumn(
+                "Status", options=list(colours), color=list(colours.values()), width=150
+            ),
+            "app": st.column_config.TextColumn("App", width=190),
+            "reason": st.column_config.TextColumn("Reason", width=380, help="Why it failed, as Lamina said"),
+            "age": st.column_config.TextColumn("Age", width=75, help="Since it was started here"),
+            "took": st.column_config.TextColumn("Took", width=75, help="From the start here to the end at Lamina"),
+            "started": st.column_config.DatetimeColumn("Started", format="YYYY-MM-DD HH:mm:ss", width=150),
+            "by": st.column_config.TextColumn("By", width=110),
+            "id": st.column_config.TextColumn("Id", width=120, help="Lamina's id, or our number where it has none"),
+        },
+        hide_index=True,
+        row_height=_ROW_HEIGHT,
+        height=(min(len(rows), _ROWS_SHOWN) + 1) * _ROW_HEIGHT + 3,
+        on_select="rerun",
+        selection_mode="single-cell",
+        key=f"{key}:{rows[0].id}:{rows[-1].id}",
+    )
+    if event.selection.cells:
+        place = event.selection.cells[0][0]
+        if place < len(rows):
+            navigation.open_page("execution", id=str(rows[place].id))
+
+
+def _reason(row: Execution) -> str:
+    lines = (row.error_message or "").strip().splitlines()
+    last = lines[-1].strip() if lines else ""
+    return last if len(last) <= _REASON_LENGTH else last[: _REASON_LENGTH - 1] + "…"
+
+
+def _took(row: Execution, now: datetime) -> str:
+    took = wording.duration_of(row)
+    if took is not None:
+        return wording.format_span(took)
+    return "late" if wording.is_late(row, now) else ""

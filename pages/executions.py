@@ -1,0 +1,119 @@
+"""Which executions, by status, app, time and text?"""
+
+import streamlit as st
+
+from lamina_core import runtime
+from lamina_core.domain import Status
+from lamina_core.insights import filters, listing, wording
+from lamina_core.insights.filters import ExecutionFilter
+from lamina_core.store import catalogue
+from lamina_core.store.search import Count
+from pages.components import frame, navigation, status, tables
+from pages.components.messages import shown
+
+engines = runtime.current().engines
+wanted = ExecutionFilter.from_params(st.query_params.to_dict())
+
+
+def format_count(count: Count) -> str:
+    return f"{count.number:,}" + ("+" if count.capped else "")
+
+
+def show(changed: ExecutionFilter) -> None:
+    """Make the URL say what is looked at; the run that follows reads it."""
+    st.query_params.from_dict(changed.to_params())
+
+
+def take_filters() -> None:
+    state = st.session_state
+    show(
+        ExecutionFilter(
+            frozenset(state["filter_status"]), state["filter_app"], state["filter_range"], state["filter_text"] or None
+        )
+    )
+
+
+def show_filters(counts: dict[Status, Count]) -> None:
+    """Draw the filters as the URL has them: it is the truth, the widgets only write it."""
+    st.session_state["filter_status"] = [name for name in Status if name in wanted.statuses]
+    st.session_state["filter_app"] = wanted.app_id
+    st.session_state["filter_range"] = wanted.range
+    st.session_state["filter_text"] = wanted.text or ""
+    with engines.reading() as connection:
+        names = {app.app_id: app.name for app in catalogue.all_apps(connection)}
+    text, app, time_range = st.columns([3, 2, 1.3])
+    text.text_input(
+        "Text",
+        key="filter_text",
+        on_change=take_filters,
+        placeholder="beginning of an id, words of an error, app",
+        label_visibility="collapsed",
+        icon=":material/search:",
+    )
+    app.selectbox(
+        "App",
+        [None, *names, *({wanted.app_id} - {None, *names})],
+        format_func=lambda app_id: names.get(app_id, app_id) if app_id else "Every app",
+        key="filter_app",
+        on_change=take_filters,
+        label_visibility="collapsed",
+    )
+    time_range.selectbox(
+        "Time",
+        list(filters.RANGES),
+        format_func=lambda name: filters.RANGES[name][0],
+        key="filter_range",
+        on_change=take_filters,
+        label_visibility="collapsed",
+    )
+    st.pills(
+        "Status",
+        list(Status),
+        selection_mode="multi",
+        format_func=lambda name: f"{status.LOOKS[name].icon} {wording.STATUS_WORDS[name]} {format_count(counts[name])}",
+        key="filter_status",
+        on_change=take_filters,
+        label_visibility="collapsed",
+    )
+
+
+def show_page_links(shown_now: listing.Listing) -> None:
+    newer, older, note = st.columns([1, 1, 6], vertical_alignment="center")
+    if newer.button("Newer", icon=":material/chevron_left:", disabled=shown_now.newer is None) and shown_now.newer:
+        show(shown_now.newer)
+        st.rerun()
+    if older.button("Older", icon=":material/chevron_right:", disabled=shown_now.older is None) and shown_now.older:
+        show(shown_now.older)
+        st.rerun()
+    capped = any(count.capped for count in shown_now.counts.values())
+    note.caption(
+        f"{len(shown_now.rows)} rows. Counts are exact{', those with + are capped' if capped else ''}; "
+        "sorting by a header sorts the rows shown."
+    )
+
+
+def show_live_rows() -> None:
+    """Draw the same rows with their present status; newer ones wait until they are asked for."""
+    with shown():
+        changes = listing.read_changes(engines, wanted, first.rows, frame.now())
+        if changes.newer.number and wanted.older_than is None and wanted.newer_than is None:
+            label = f"{format_count(changes.newer)} new"
+            if st.button(label, icon=":material/arrow_upward:", key="show_new", type="primary"):
+                st.rerun(scope="app")
+        if changes.rows:
+            tables.show_executions(changes.rows, changes.as_of, "executions")
+
+
+first = listing.read_listing(engines, wanted, frame.now())
+show_filters(first.counts)
+if first.rows:
+    st.fragment(show_live_rows, run_every=frame.refresh_interval())()
+    show_page_links(first)
+elif wanted.to_params():
+    st.info("No execution matches these filters.", icon=":material/filter_alt_off:")
+    if st.button("Clear filters"):
+        show(ExecutionFilter())
+        st.rerun()
+else:
+    st.info("No execution yet. Start the first one.", icon=":material/inbox:")
+    st.page_link(navigation.build_pages()["start"], label="Start an execution", icon=":material/play_circle:")

@@ -1,0 +1,171 @@
+"""Run this app with these inputs, now."""
+
+from typing import Any
+
+import streamlit as st
+
+from lamina_core import drafts, operations, runtime
+from lamina_core.api import curl
+from lamina_core.api.generations import Feature
+from lamina_core.domain import App, Status
+from lamina_core.drafts import Draft
+from lamina_core.errors import FieldProblem
+from lamina_core.store import catalogue, executions
+from pages.components import frame, inputs_form, navigation
+from pages.components.messages import plain, shown
+
+_CARDS = 30
+_MADE_ICONS = {"image": "🖼️", "video": "🎬", "text": "📝", "audio": "🔊"}
+
+parts = runtime.current()
+
+
+def open_draft(app_id: str) -> Draft:
+    """Return the form of this app as it was left, or a fresh one."""
+    draft = st.session_state.get("draft")
+    if isinstance(draft, Draft) and draft.app.app_id == app_id:
+        return draft
+    app = parts.operations.open_app(app_id)
+    draft = Draft(app, operations.new_token(parts.rng), drafts.default_inputs(app))
+    if parts.operations.supports(Feature.ESTIMATE):
+        with shown():
+            draft.estimate = parts.operations.estimate(app_id)
+    st.session_state["draft"] = draft
+    return draft
+
+
+def makes(app: App) -> str:
+    kinds = [output.type for output in app.outputs] or list(app.produces)
+    return "  ".join(f"{_MADE_ICONS.get(kind, '📦')} {plain(kind)}" for kind in dict.fromkeys(kinds))
+
+
+def show_apps() -> None:
+    with parts.engines.reading() as connection:
+        apps = catalogue.listed_apps(connection)
+    if not apps:
+        st.info(
+            "The list of apps has not been read from Lamina yet. It appears here by itself.", icon=":material/sync:"
+        )
+        return
+    text = st.text_input(
+        "Search", placeholder="Which app?", icon=":material/search:", label_visibility="collapsed", live=True
+    )
+    words = (text or "").lower().split()
+    found = [app for app in apps if all(word in f"{app.name} {app.description}".lower() for word in words)]
+    columns = st.columns(3)
+    for place, app in enumerate(found[:_CARDS]):
+        with columns[place % 3].container(border=True, height=180):
+            st.markdown(f"**{plain(app.name)}**")
+            st.caption(makes(app) + ("" if app.is_public else " · private"))
+            st.caption(plain((app.description or "")[:140]))
+            if st.button("Fill the form", key=f"open:{app.app_id}", width="stretch"):
+                st.query_params["app"] = app.app_id
+                st.rerun()
+    if len(found) > _CARDS:
+        st.caption(f"{_CARDS} of {len(found)} apps. Type more of the name to see the others.")
+    if not found:
+        st.info("No app matches. Try fewer words.", icon=":material/search_off:")
+
+
+def leave_json() -> None:
+    """Take the edited JSON back into the form; broken JSON stays on the screen."""
+    draft, text = st.session_state["draft"], st.session_state.get("inputs_json")
+    if st.session_state["as_json"] or text is None:
+        return
+    try:
+        draft.inputs = drafts.from_json(text)
+    except ValueError:
+        st.session_state["as_json"] = True
+
+
+def show_inputs(draft: Draft) -> dict[str, Any] | None:
+    """Draw the form or its JSON; None while the JSON is broken."""
+    if not st.toggle("Show as JSON", key="as_json", on_change=leave_json):
+        return inputs_form.show_form(draft.app, draft.token, draft.inputs, draft.problems)
+    st.session_state.setdefault("inputs_json", drafts.to_json(draft.inputs))
+    text = st.text_area("Inputs", key="inputs_json", height=420, label_visibility="collapsed")
+    for problem in draft.problems:
+        st.error(f"{plain(problem.field or 'Inputs')}: {plain(problem.message)}", icon=":material/error:")
+    try:
+        return drafts.from_json(text or "")
+    except ValueError as error:
+        st.error(plain(str(error)), icon=":material/data_object:")
+        return None
+
+
+def start(draft: Draft, outputs: list[str]) -> None:
+    """Send the start; a refusal brings the form back with the reasons at their fields."""
+    draft.problems = drafts.check_inputs(draft.app, draft.inputs)
+    if draft.problems:
+        return
+    request = operations.StartRequest(draft.token, draft.app, draft.inputs, outputs)
+    row_id = parts.operations.start(frame.operator(), request, parts.webhook_url)
+    with parts.engines.reading() as connection:
+        execution, payload = executions.find(connection, row_id), executions.find_payload(connection, row_id)
+    if execution and payload and execution.status is Status.START_FAILED:
+        draft.token = operations.new_token(parts.rng)
+        draft.problems = [FieldProblem(**problem) for problem in payload.problems]
+        draft.problems = draft.problems or [FieldProblem(None, None, execution.error_message or "Nothing was started.")]
+        return
+    st.session_state.pop("draft", None)
+    navigation.open_page("execution", id=str(row_id))
+
+
+def show_side(draft: Draft) -> list[str]:
+    """Draw what the app makes and what it costs; return the outputs chosen, none for all."""
+    st.markdown("**It makes**")
+    labels = [output.label for output in draft.app.outputs]
+    chosen: list[str] = []
+    if parts.operations.supports(Feature.CHOOSE_OUTPUTS) and len(set(labels)) > 1:
+        chosen = st.pills("Outputs", list(dict.fromkeys(labels)), selection_mode="multi", label_visibility="collapsed")
+        st.caption("Choose outputs to make only those; none chosen makes all.")
+    else:
+        for output in draft.app.outputs:
+            st.caption(f"{_MADE_ICONS.get(output.type, '📦')} {plain(output.label)}")
+        if not labels:
+            st.caption(makes(draft.app) or "Lamina does not say.")
+    if draft.estimate is not None:
+        cost, left = draft.estimate.expected, draft.estimate.balance
+        st.metric("Estimated credits", "unknown" if cost is None else f"{cost:g}", border=True)
+        st.caption(f"{left:g} credits are left." if left is not None else "Lamina does not say how many are left.")
+    elif not parts.operations.supports(Feature.ESTIMATE):
+        st.caption("Estimates and the choice of outputs need LAMINA_API_GENERATION=runs.")
+    if parts.webhook_url is None:
+        st.caption(":material/webhook: No webhook: LAMINA_PUBLIC_URL is not set, so the result is polled.")
+    return chosen
+
+
+def show_draft(draft: Draft) -> None:
+    head, back = st.columns([6, 1], vertical_alignment="center")
+    head.subheader(plain(draft.app.name), anchor=False)
+    if back.button("Other app", icon=":material/arrow_back:", type="tertiary"):
+        del st.query_params["app"]
+        st.rerun()
+    st.caption(plain(draft.app.description or ""))
+    form, side = st.columns([3, 1], gap="large")
+    with side:
+        outputs = show_side(draft)
+    with form:
+        inputs = show_inputs(draft)
+        if inputs is not None:
+            draft.inputs = inputs
+        if st.button(
+            "Start", type="primary", icon=":material/play_arrow:", shortcut="Ctrl+Enter", disabled=inputs is None
+        ):
+            with shown():
+                start(draft, outputs)
+            st.rerun()
+        with st.expander("Copy as curl", icon=":material/terminal:"):
+            settings = parts.settings
+            command = curl.build_start(
+                settings.base_url, settings.generation, draft.app.app_id, draft.inputs, webhook=None, outputs=outputs
+            )
+            st.code(command, language="bash", wrap_lines=True)
+
+
+asked = st.query_params.get("app")
+if asked:
+    with shown():
+        show_draft(open_draft(asked))
+else:
+    show_apps()

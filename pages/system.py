@@ -1,0 +1,97 @@
+"""Is the poller alive, how much budget is left, what is configured?"""
+
+from collections.abc import Mapping
+
+import streamlit as st
+
+from lamina_core import runtime
+from lamina_core.domain import Verdict
+from lamina_core.insights import health, wording
+from lamina_core.insights.health import Health
+from lamina_core.polling.health import ApiState
+from pages.components import frame
+from pages.components.messages import plain, shown
+
+parts = runtime.current()
+
+
+def show_facts(title: str, facts: Mapping[str, str]) -> None:
+    with st.container(border=True):
+        st.markdown(f"**{title}**")
+        for name, fact in facts.items():
+            st.markdown(f":gray[{name}]  {fact}")
+
+
+def describe_poller(state: Health) -> dict[str, str]:
+    word = "polling" if state.poller_alive else "**not alive**"
+    holder = "nobody"
+    if state.lease is not None:
+        age = wording.format_age(state.lease.heartbeat_at, state.as_of)
+        holder = f"`{state.lease.holder}`, last sign of life {age}"
+    return {
+        "State": f"paused by {plain(state.paused_by)}" if state.paused_by else word,
+        "Held by": holder,
+        "In flight": f"{state.in_flight}, of these late {state.late}",
+        "Next poll": frame.format_instant(state.next_due_at),
+        "Waiting to be written": str(parts.writer.backlog),
+    }
+
+
+def describe_requests(state: Health) -> dict[str, str]:
+    held = parts.budget.held_for()
+    trouble = f"**{state.api.state}**: {plain(state.api.message or '')}"
+    return {
+        "Last minute": f"{parts.budget.spent_last_minute()} of {parts.budget.limit_per_minute}, by this process",
+        "Polls wait": f"{held:.0f} s, as Lamina asked" if held else "no",
+        "Lamina": "answers" if state.api.state is ApiState.OK else trouble,
+    }
+
+
+def describe_webhooks(state: Health) -> dict[str, str]:
+    accepted = state.last_accepted
+    age = wording.format_age(parts.keys.fetched_at, state.as_of)
+    return {
+        "Address": f"`{parts.webhook_url}`" if parts.webhook_url else "none: LAMINA_PUBLIC_URL is not set",
+        "Last accepted": frame.format_instant(accepted.received_at) if accepted else "none yet",
+        "Last 24 h": ", ".join(f"{state.deliveries[verdict]} {verdict}" for verdict in Verdict),
+        "Key set": f"read {age}" if parts.keys.fetched_at else "**never read**",
+    }
+
+
+def describe_configuration() -> dict[str, str]:
+    settings = parts.settings
+    return {
+        "Lamina": f"`{settings.base_url}`",
+        "API generation": f"`{settings.generation}`",
+        "Database": f"`{parts.engines.write.url.render_as_string(hide_password=True)}`",
+        "Public URL": f"`{settings.public_url}`" if settings.public_url else "not set",
+        "Rate limit": f"{settings.rate_limit_per_minute} requests a minute",
+    }
+
+
+def show_state() -> None:
+    with shown():
+        state = health.read_health(parts.engines, frame.now())
+        left, right = st.columns(2)
+        with left:
+            show_facts("Poller", describe_poller(state))
+            show_facts("Requests to Lamina", describe_requests(state))
+        with right:
+            show_facts("Webhooks", describe_webhooks(state))
+            show_facts("Configuration, from the environment at the start", describe_configuration())
+
+
+def show_actions() -> None:
+    paused = health.read_health(parts.engines, frame.now()).paused_by is not None
+    with st.container(horizontal=True), shown():
+        icon = ":material/play_arrow:" if paused else ":material/pause:"
+        if st.button("Resume polling" if paused else "Pause polling", icon=icon):
+            parts.operations.pause_polling(frame.operator(), paused=not paused)
+            st.rerun()
+        if st.button("Read the list of apps again", icon=":material/sync:"):
+            parts.poller.wake_chores()
+            st.toast("The list of apps will be read in a moment.", icon=":material/check:")
+
+
+st.fragment(show_state, run_every=frame.refresh_interval())()
+show_actions()
