@@ -39,6 +39,14 @@ def makes(app: App) -> str:
     return "  ".join(f"{_MADE_ICONS.get(kind, '📦')} {plain(kind)}" for kind in dict.fromkeys(kinds))
 
 
+def show_card(app: App) -> None:
+    st.markdown(f"**{plain(app.name)}**" + ("" if app.is_public else "  :gray-badge[private]"))
+    st.caption("  \n".join(line for line in (plain((app.description or "")[:140]), makes(app)) if line))
+    if st.button("Fill the form", key=f"open:{app.app_id}", icon=":material/edit_note:"):
+        st.query_params["app"] = app.app_id
+        st.rerun()
+
+
 def show_apps() -> None:
     with parts.engines.reading() as connection:
         apps = catalogue.listed_apps(connection)
@@ -52,15 +60,10 @@ def show_apps() -> None:
     )
     words = (text or "").lower().split()
     found = [app for app in apps if all(word in f"{app.name} {app.description}".lower() for word in words)]
-    columns = st.columns(3)
-    for place, app in enumerate(found[:_CARDS]):
-        with columns[place % 3].container(border=True, height=180):
-            st.markdown(f"**{plain(app.name)}**")
-            st.caption(makes(app) + ("" if app.is_public else " · private"))
-            st.caption(plain((app.description or "")[:140]))
-            if st.button("Fill the form", key=f"open:{app.app_id}", width="stretch"):
-                st.query_params["app"] = app.app_id
-                st.rerun()
+    for first in range(0, min(len(found), _CARDS), 3):
+        for column, app in zip(st.columns(3), found[first : min(first + 3, _CARDS)], strict=False):
+            with column.container(border=True, height="stretch"):
+                show_card(app)
     if len(found) > _CARDS:
         st.caption(f"{_CARDS} of {len(found)} apps. Type more of the name to see the others.")
     if not found:
@@ -113,17 +116,18 @@ def start(draft: Draft, outputs: list[str]) -> None:
 
 def show_side(draft: Draft) -> list[str]:
     """Draw what the app makes and what it costs; return the outputs chosen, none for all."""
-    st.markdown("**It makes**")
     labels = [output.label for output in draft.app.outputs]
     chosen: list[str] = []
     if parts.operations.supports(Feature.CHOOSE_OUTPUTS) and len(set(labels)) > 1:
-        chosen = st.pills("Outputs", list(dict.fromkeys(labels)), selection_mode="multi", label_visibility="collapsed")
+        chosen = st.pills("It makes", list(dict.fromkeys(labels)), selection_mode="multi", format_func=plain)
         st.caption("Choose outputs to make only those; none chosen makes all.")
     else:
+        if labels or draft.app.produces:
+            st.markdown("**It makes**")
         for output in draft.app.outputs:
             st.caption(f"{_MADE_ICONS.get(output.type, '📦')} {plain(output.label)}")
-        if not labels:
-            st.caption(makes(draft.app) or "Lamina does not say.")
+        if not labels and draft.app.produces:
+            st.caption(makes(draft.app))
     if draft.estimate is not None:
         cost, left = draft.estimate.expected, draft.estimate.balance
         st.metric("Estimated credits", "unknown" if cost is None else f"{cost:g}", border=True)

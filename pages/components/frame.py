@@ -1,6 +1,7 @@
 """What stands around every screen: where we are, how fresh the data is, who acts, and what is wrong."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import streamlit as st
 
@@ -11,6 +12,8 @@ from lamina_core.insights.health import Health
 from lamina_core.polling.health import ApiState
 from pages.components import navigation
 from pages.components.messages import plain, shown
+
+_STYLE = Path(__file__).with_suffix(".css")
 
 REFRESH = 3.0  # seconds between two looks at the store while the screen is live
 
@@ -33,6 +36,7 @@ def refresh_interval() -> float | None:
 def show_frame() -> None:
     """Draw the frame; a pasted id leads away from the screen."""
     settings = runtime.current().settings
+    st.html(_STYLE)
     with st.sidebar:
         st.badge(
             plain(settings.environment),

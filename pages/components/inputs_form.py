@@ -1,6 +1,6 @@
 """A form made from an app's parameters; every control holds strings exactly as Lamina has them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
@@ -25,18 +25,28 @@ def show_form(app: App, token: str, inputs: Mapping[str, Any], problems: list[Fi
         if name in inputs and not drafts.fits_widget(parameter, inputs[name]):
             st.caption(f"**{plain(parameter.name)}** holds a value that only JSON can show: edit it there.")
         else:
-            value = _show_control(parameter, f"input:{token}:{place}", inputs.get(name), known=name in inputs)
+            left, right = st.columns([7, 1], vertical_alignment="bottom")
+            with left:
+                value = _show_control(parameter, f"input:{token}:{place}", inputs.get(name), known=name in inputs)
+            with right:
+                _show_preview(parameter, value)
             result.pop(name, None)
             if value is not None:
                 result[name] = value
-        _show_hints(parameter, result.get(name), drafts.problems_at(problems, parameter))
+        for problem in drafts.problems_at(problems, parameter):
+            st.error(plain(problem.message), icon=":material/error:")
     for problem in drafts.problems_elsewhere(problems, app):
         st.error(f"{plain(problem.field or 'Inputs')}: {plain(problem.message)}", icon=":material/error:")
     return result
 
 
 def _show_control(parameter: Parameter, key: str, value: Any, *, known: bool) -> Any:
-    label = plain(parameter.name) + (" :red[*]" if parameter.needs_value else "")
+    mark = " :red[needs a value]" if parameter.needs_value and value is None else ""
+    if parameter.has_default and value == parameter.default:
+        mark = " :gray[default]"
+    elif parameter.has_default and value is None:
+        mark = " :gray[left out: Lamina fills in its default]"
+    label = plain(parameter.name) + mark
     if parameter.type == "options":
         return _show_options(parameter, label, key, value)
     if parameter.multiple:
@@ -73,15 +83,8 @@ def _show_options(parameter: Parameter, label: str, key: str, value: Any) -> Any
     return st.selectbox(label, parameter.options, index, key=key, help=parameter.description, placeholder="choose")
 
 
-def _show_hints(parameter: Parameter, value: Any, problems: Sequence[FieldProblem]) -> None:
-    for problem in problems:
-        st.error(plain(problem.message), icon=":material/error:")
-    if parameter.has_default and value == parameter.default:
-        st.caption("default")
-    elif parameter.has_default and value is None:
-        st.caption("left out: Lamina fills in its default")
+def _show_preview(parameter: Parameter, value: Any) -> None:
     links = value if isinstance(value, list) else [value]
-    if parameter.type == "url" and not problems and "video" not in parameter.accept:
-        pictures = [link for link in links if isinstance(link, str) and link.startswith(("http://", "https://"))]
-        if pictures:
-            st.image(pictures[:6], width=96)
+    pictures = [link for link in links if isinstance(link, str) and link.startswith(("http://", "https://"))]
+    if parameter.type == "url" and pictures and "video" not in parameter.accept:
+        st.image(pictures[:4], width=76)
