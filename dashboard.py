@@ -121,3 +121,5 @@ if __name__ == "__main__":
         serve()
     except errors.DeskError as error:
         sys.exit(f"Lamina Desk cannot start. {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)  # uvicorn has stopped everything and hands Ctrl-C on

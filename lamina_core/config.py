@@ -71,8 +71,9 @@ class Settings:
 
     @property
     def sandbox_database(self) -> Path:
-        """Return the file in which the embedded sandbox keeps its own state."""
-        return DATA / "sandbox.db"
+        """Return the file in which the embedded sandbox keeps its own state, beside the store where that is a file."""
+        is_file = self.database_url.startswith("sqlite:///")
+        return (Path(self.database_url.removeprefix("sqlite:///")).parent if is_file else DATA) / "sandbox.db"
 
 
 def load(environ: Mapping[str, str]) -> Settings:

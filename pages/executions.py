@@ -28,7 +28,10 @@ def take_filters() -> None:
     state = st.session_state
     show(
         ExecutionFilter(
-            frozenset(state["filter_status"]), state["filter_app"], state["filter_range"], state["filter_text"] or None
+            frozenset(state["filter_status"]),
+            state["filter_app"] or None,
+            state["filter_range"],
+            state["filter_text"] or None,
         )
     )
 
@@ -36,7 +39,7 @@ def take_filters() -> None:
 def show_filters(counts: dict[Status, Count]) -> None:
     """Draw the filters as the URL has them: it is the truth, the widgets only write it."""
     st.session_state["filter_status"] = [name for name in Status if name in wanted.statuses]
-    st.session_state["filter_app"] = wanted.app_id
+    st.session_state["filter_app"] = wanted.app_id or ""
     st.session_state["filter_range"] = wanted.range
     st.session_state["filter_text"] = wanted.text or ""
     with engines.reading() as connection:
@@ -52,7 +55,7 @@ def show_filters(counts: dict[Status, Count]) -> None:
     )
     app.selectbox(
         "App",
-        [None, *names, *({wanted.app_id} - {None, *names})],
+        ["", *names, *({wanted.app_id or ""} - {"", *names})],
         format_func=lambda app_id: names.get(app_id, app_id) if app_id else "Every app",
         key="filter_app",
         on_change=take_filters,
@@ -78,18 +81,19 @@ def show_filters(counts: dict[Status, Count]) -> None:
 
 
 def show_page_links(shown_now: listing.Listing) -> None:
-    newer, older, note = st.columns([1, 1, 6], vertical_alignment="center")
-    if newer.button("Newer", icon=":material/chevron_left:", disabled=shown_now.newer is None) and shown_now.newer:
-        show(shown_now.newer)
-        st.rerun()
-    if older.button("Older", icon=":material/chevron_right:", disabled=shown_now.older is None) and shown_now.older:
-        show(shown_now.older)
-        st.rerun()
     capped = any(count.capped for count in shown_now.counts.values())
-    note.caption(
-        f"{len(shown_now.rows)} rows. Counts are exact{', those with + are capped' if capped else ''}; "
-        "sorting by a header sorts the rows shown."
-    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        for label, icon, there in (
+            ("Newer", ":material/chevron_left:", shown_now.newer),
+            ("Older", ":material/chevron_right:", shown_now.older),
+        ):
+            if st.button(label, icon=icon, disabled=there is None) and there is not None:
+                show(there)
+                st.rerun()
+        st.caption(
+            f"{len(shown_now.rows)} rows. Counts are exact{', those with + are capped' if capped else ''}; "
+            "sorting by a header sorts the rows shown."
+        )
 
 
 def show_live_rows() -> None:

@@ -55,7 +55,16 @@ def format_age(instant: datetime | None, now: datetime) -> str:
     if instant is None:
         return "never"
     seconds = (now - instant).total_seconds()
-    return f"{format_span(timedelta(seconds=seconds))} ago" if seconds >= 1 else "now"
+    return f"{format_short(timedelta(seconds=seconds))} ago" if seconds >= 1 else "now"
+
+
+def format_short(span: timedelta) -> str:
+    """Return a length of time in one unit, for columns."""
+    seconds = max(0.0, span.total_seconds())
+    for limit, length, unit in ((60, 1, "s"), (3600, 60, "min"), (86_400, 3600, "h")):
+        if seconds < limit:
+            return f"{int(seconds / length)} {unit}"
+    return f"{int(seconds / 86_400)} d"
 
 
 def format_span(span: timedelta) -> str:

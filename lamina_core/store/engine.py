@@ -50,9 +50,16 @@ class Engines:
 
 
 def open_engines(url: str) -> Engines:
-    """Return the engines for a database URL; nothing is connected yet."""
+    """Return the engines for a database URL; nothing is connected yet.
+
+    StoreError if the folder of an SQLite file can neither be found nor made.
+    """
     if url.startswith("sqlite"):
-        Path(sa.make_url(url).database or "").parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(sa.make_url(url).database or "").parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise errors.StoreError(f"The folder {folder} of the database cannot be made: {error.strerror}.") from error
         return Engines(write=_sqlite_engine(url, "BEGIN IMMEDIATE"), read=_sqlite_engine(url, "BEGIN"))
     # A prepared statement outlives a migration that would give it a better plan, so none is prepared.
     options: dict[str, Any] = {"pool_pre_ping": True, "connect_args": {"prepare_threshold": None}}

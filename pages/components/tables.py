@@ -11,6 +11,7 @@ from lamina_core.insights import wording
 from pages.components import navigation, status
 
 _REASON_LENGTH = 160  # characters
+_ID_LENGTH = 8  # characters
 _ROW_HEIGHT = 34  # pixels
 _ROWS_SHOWN = 18
 
@@ -21,29 +22,32 @@ def show_executions(rows: Sequence[Execution], now: datetime, key: str) -> None:
     The click is resolved through the ids of the rows that are on the screen, which stay in place while
     their contents are refreshed.
     """
+    zone = st.context.timezone or "UTC"
     colours = {status.label(row): status.LOOKS[row.status].colour for row in rows}
     event: Any = st.dataframe(
         {
             "status": [[status.label(row)] for row in rows],
+            "age": [wording.format_short(now - row.created_at) for row in rows],
             "app": [row.app_name for row in rows],
             "reason": [_reason(row) for row in rows],
-            "age": [wording.format_age(row.created_at, now) for row in rows],
             "took": [_took(row, now) for row in rows],
-            "started": [row.created_at for row in rows],
+            "id": [(row.execution_id or f"#{row.id}")[:_ID_LENGTH] for row in rows],
             "by": [row.started_by for row in rows],
-            "id": [row.execution_id or f"#{row.id}" for row in rows],
+            "started": [row.created_at for row in rows],
         },
         column_config={
             "status": st.column_config.MultiselectColumn(
-                "Status", options=list(colours), color=list(colours.values()), width=150
+                "Status", options=list(colours), color=list(colours.values()), width=140
             ),
-            "app": st.column_config.TextColumn("App", width=190),
-            "reason": st.column_config.TextColumn("Reason", width=380, help="Why it failed, as Lamina said"),
-            "age": st.column_config.TextColumn("Age", width=75, help="Since it was started here"),
+            "age": st.column_config.TextColumn("Age", width=65, help="Since it was started here"),
+            "app": st.column_config.TextColumn("App", width=170),
+            "reason": st.column_config.TextColumn("Reason", width=360, help="Why it failed, as Lamina said"),
             "took": st.column_config.TextColumn("Took", width=75, help="From the start here to the end at Lamina"),
-            "started": st.column_config.DatetimeColumn("Started", format="YYYY-MM-DD HH:mm:ss", width=150),
+            "id": st.column_config.TextColumn("Id", width=80, help="Lamina's id, or our number where it has none"),
             "by": st.column_config.TextColumn("By", width=110),
-            "id": st.column_config.TextColumn("Id", width=120, help="Lamina's id, or our number where it has none"),
+            "started": st.column_config.DatetimeColumn(
+                "Started", format="YYYY-MM-DD HH:mm:ss", width=150, timezone=zone, help=f"Time zone: {zone}"
+            ),
         },
         hide_index=True,
         row_height=_ROW_HEIGHT,
@@ -67,5 +71,5 @@ def _reason(row: Execution) -> str:
 def _took(row: Execution, now: datetime) -> str:
     took = wording.duration_of(row)
     if took is not None:
-        return wording.format_span(took)
+        return wording.format_short(took)
     return "late" if wording.is_late(row, now) else ""

@@ -1,0 +1,62 @@
+"""`python -m lamina_core`: the commands that need no screen."""
+
+import argparse
+import random
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from lamina_core import config, errors, logs
+from lamina_core.clock import SystemClock
+from lamina_core.sandbox.server import Sandbox
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the commands with their options."""
+    parser = argparse.ArgumentParser("python -m lamina_core", description="Commands of Lamina Desk.")
+    commands = parser.add_subparsers(required=True, metavar="command")
+    sandbox = commands.add_parser("sandbox", help="run a local Lamina on its own")
+    sandbox.add_argument("--port", type=int, default=8787, help="port on 127.0.0.1 (default 8787)")
+    sandbox.add_argument("--speed", type=float, default=1.0, help="how much faster than life executions go")
+    sandbox.add_argument("--seed", type=int, help="makes durations and pictures repeatable")
+    sandbox.add_argument("--rate-limit", type=int, default=100, help="requests a minute and address; 0: none")
+    sandbox.add_argument("--database", type=Path, help="file that keeps its state; without it nothing is kept")
+    sandbox.set_defaults(run=run_sandbox)
+    return parser
+
+
+def run_sandbox(arguments: argparse.Namespace) -> None:
+    """Run a sandbox until a signal asks it to stop."""
+    if arguments.speed <= 0 or arguments.rate_limit < 0:
+        raise errors.ConfigurationError("--speed must be above 0, and --rate-limit 0 or more.")
+    logs.set_up()
+    sandbox = Sandbox(
+        catalogue_file=config.DATA / "catalogue.json",
+        database=arguments.database,
+        clock=SystemClock(),
+        seed=arguments.seed if arguments.seed is not None else random.SystemRandom().getrandbits(32),
+        speed=arguments.speed,
+        rate_limit=arguments.rate_limit,
+        port=arguments.port,
+    )
+    asked_to_stop = threading.Event()
+    for asked in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(asked, lambda *_: asked_to_stop.set())
+    sandbox.start()
+    print(f"The sandbox is at {sandbox.base_url}; any key that begins with lma_ is good.", flush=True)
+    asked_to_stop.wait()
+    sandbox.stop()
+
+
+def main() -> None:
+    """Run the command of this process's arguments."""
+    arguments = build_parser().parse_args()
+    try:
+        arguments.run(arguments)
+    except errors.DeskError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()
