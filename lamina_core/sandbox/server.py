@@ -5,7 +5,6 @@ import logging
 import socket
 import threading
 from pathlib import Path
-from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -174,11 +173,18 @@ class _ServerThread(threading.Thread):
         self._parts = parts
         self._listener = listener
         self._loop = asyncio.new_event_loop()
-        config: dict[str, Any] = {"http": _Connection, "ws": "none", "lifespan": "off", "log_config": None}
-        self._server = _Server(
-            uvicorn.Config(parts.gate, **config, access_log=False, server_header=False, timeout_graceful_shutdown=1),
-            self.is_ready,
+        config = uvicorn.Config(
+            parts.gate,
+            http=_Connection,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,  # the rate limit is by the real address
+            timeout_graceful_shutdown=1,
         )
+        self._server = _Server(config, self.is_ready)
 
     def run(self) -> None:
         """Serve until stopped."""
@@ -211,13 +217,14 @@ class _ServerThread(threading.Thread):
 
 
 def _listen(host: str, port: int) -> socket.socket:
+    if not 0 <= port <= 65535:
+        raise errors.ConfigurationError(f"{port} is no port; LAMINA_SANDBOX_PORT or --port is from 0 to 65535")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, port), family=family, backlog=512)
-    except (OSError, OverflowError) as problem:
-        reason = problem.strerror if isinstance(problem, OSError) else "a port is at most 65535"
+    except OSError as problem:
         raise errors.ConfigurationError(
-            f"the sandbox cannot listen on port {port} of {host} ({reason}); "
+            f"the sandbox cannot listen on port {port} of {host} ({problem.strerror}); "
             "name another port with LAMINA_SANDBOX_PORT or --port"
         ) from problem
     # asyncio does this only for sockets that name their protocol, which those of create_server do not. Without it
