@@ -86,20 +86,23 @@ class Writer:
                 self._changed.wait_for(lambda: self._waiting or self._stopping)
                 if not self._waiting:
                     return
-                group = [self._waiting.popleft() for _ in range(min(len(self._waiting), _GROUP))]
-            group.sort(key=lambda piece: piece.order)
-            self._commit(group)
+                taken = [self._waiting.popleft() for _ in range(min(len(self._waiting), _GROUP))]
+            # From here on nobody can take a piece back; those whose owner has gone are dropped.
+            group = [piece for piece in taken if piece.answer.set_running_or_notify_cancel()]
+            self._commit(sorted(group, key=lambda piece: piece.order))
 
     def _commit(self, group: list[_Piece[Any]]) -> None:
         try:
             outcomes = self._attempt(group)
         except Exception as error:
-            if len(group) > 1:  # one of them may be the reason: each on its own
-                for piece in group:
+            explained = _explain(error)
+            if len(group) > 1 and not isinstance(explained, errors.StoreBusy):
+                for piece in group:  # one of them may be the reason: each on its own
                     self._commit([piece])
                 return
             log.exception("a write failed")
-            group[0].answer.set_exception(_explain(error))
+            for piece in group:
+                piece.answer.set_exception(explained)
             return
         for piece, (result, failure) in zip(group, outcomes, strict=True):
             if failure is None:
