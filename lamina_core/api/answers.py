@@ -11,6 +11,8 @@ from lamina_core.api import transport, wire
 
 T = TypeVar("T")
 
+_TEXT_LIMIT = 2_000  # characters of an error's text: it is stored and shown
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -23,7 +25,7 @@ class Answer:
     def document(self) -> Any:
         """Return the parsed JSON; ApiUnreadable for anything else."""
         kind = self.response.headers.get("content-type", "")
-        if "json" not in kind:
+        if "json" not in kind.lower():
             raise self.unreadable(f"it is {kind or 'of no named type'}, not JSON")
         try:
             return wire.parse_json(self.content)
@@ -64,16 +66,18 @@ class Answer:
         text = envelope.get("error")
         if not isinstance(text, str) or not text:
             plain = "text/plain" in self.response.headers.get("content-type", "")
-            text = self.content[:300].decode("utf-8", "replace").strip() if plain else ""
+            text = self.content[:_TEXT_LIMIT].decode("utf-8", "replace").strip() if plain else ""
         code, request_id = envelope.get("code"), envelope.get("requestId")
         retry_after = transport.parse_retry_after(self.response.headers.get("retry-after"), now)
+        if retry_after is None and (seconds := as_number(envelope.get("retryAfter"))) is not None:
+            retry_after = max(0.0, seconds)
         return _refusal_class(status)(
-            wire.clean_text(text) or f"Lamina answered with HTTP {status}",
+            wire.clean_text(text[:_TEXT_LIMIT]) or f"Lamina answered with HTTP {status}",
             status=status,
-            code=code if isinstance(code, str) else None,
-            request_id=request_id if isinstance(request_id, str) else self.request_id,
+            code=wire.clean_text(code) if isinstance(code, str) else None,
+            request_id=wire.clean_text(request_id) if isinstance(request_id, str) else self.request_id,
             retryable=envelope.get("retryable") is True or status == 429 or status >= 500,
-            retry_after=retry_after if retry_after is not None else as_number(envelope.get("retryAfter")),
+            retry_after=retry_after,
             details=wire.problems_from(envelope.get("details")),
         )
 
@@ -85,4 +89,9 @@ def _refusal_class(status: int) -> type[errors.ApiRefused]:
 
 def as_number(value: Any) -> float | None:
     """Return a JSON number, None for anything else."""
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None

@@ -1,5 +1,7 @@
 """Lamina's API for the three generations, behind one set of methods named after Lamina's verbs."""
 
+import contextlib
+import json
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -53,12 +55,15 @@ class LaminaClient:
         observe: Callable[[int, Mapping[str, str]], None] | None = None,
         inner: httpx.BaseTransport | None = None,
     ) -> None:
+        key = api_key.reveal()
+        if not (key.isascii() and key.isprintable()):  # it would end up in an error about a bad header
+            raise errors.ConfigurationError("LAMINA_API_KEY holds characters that no key has. Copy it again.")
         self._dialect = DIALECTS[generation]
         self._clock = clock
         self._observe = observe
         self._http = httpx.Client(
             base_url=base_url,
-            headers={"x-api-key": api_key.reveal(), "accept": "application/json"},
+            headers={"x-api-key": key, "accept": "application/json"},
             timeout=transport.TIMEOUT,
             follow_redirects=False,
             trust_env=False,
@@ -191,12 +196,12 @@ class LaminaClient:
         params: Mapping[str, Any] | None = None,
         body: Mapping[str, Any] | None = None,
     ) -> Answer:
-        path = self._dialect.path(*(quote(part, safe="") for part in parts))
+        request = self._build(method, parts, params, body)
         try:
-            with self._http.stream(method, path, params=params, json=body) as response:
+            with contextlib.closing(self._http.send(request, stream=True)) as response:
                 if self._observe:
                     self._observe(response.status_code, response.headers)
-                content = transport.read_body(response.iter_bytes(), self._clock)
+                content = transport.read_body(response)
         except (
             httpx.ConnectError,
             httpx.ConnectTimeout,
@@ -206,10 +211,35 @@ class LaminaClient:
             raise errors.ApiUnreachable(f"Lamina could not be reached: {_reason(error)}.", sent=False) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise errors.ApiUnreachable(f"Lamina did not answer: {_reason(error)}.", sent=True) from error
+        except transport.AnswerUnusable as error:
+            raise Answer(response, b"").unreadable(str(error)) from None
         answer = Answer(response, content)
         if not 200 <= response.status_code < 300:
             raise answer.refused(self._clock.now().timestamp())
         return answer
+
+    def _build(
+        self,
+        method: str,
+        parts: Sequence[str],
+        params: Mapping[str, Any] | None,
+        body: Mapping[str, Any] | None,
+    ) -> httpx.Request:
+        try:
+            path = self._dialect.path(*(_segment(part) for part in parts))
+            if body is None:
+                return self._http.build_request(method, path, params=params)
+            # Escaped to ASCII: a lone surrogate, which UTF-8 cannot carry, goes as it was given.
+            content = json.dumps(body, allow_nan=False, separators=(",", ":"))
+            headers = {"content-type": "application/json"}
+            return self._http.build_request(method, path, params=params, content=content, headers=headers)
+        except (ValueError, TypeError, RecursionError, httpx.InvalidURL) as error:
+            raise errors.ApiUnreachable(f"The request cannot be sent: {error}.", sent=False) from None
+
+
+def _segment(part: str) -> str:
+    dots = part in {".", ".."}  # as they are, they would name another path
+    return part.replace(".", "%2E") if dots else quote(part, safe="")
 
 
 def _reason(error: Exception) -> str:

@@ -23,7 +23,7 @@ def build_start(
     dialect = DIALECTS[generation]
     query = f"?{urlencode({'webhook': webhook})}" if webhook else ""
     url = base_url + dialect.path("apps", quote(app_id, safe=""), dialect.noun) + query
-    body: dict[str, Any] = {"inputs": inputs} | ({"outputs": list(outputs)} if outputs else {})
+    body: dict[str, Any] = {"inputs": dict(inputs)} | ({"outputs": list(outputs)} if outputs else {})
     return " \\\n  ".join(
         (
             f"curl -X POST {shlex.quote(url)}",

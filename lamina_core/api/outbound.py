@@ -19,6 +19,7 @@ from lamina_core.clock import Clock
 
 _FRESH = 300.0  # seconds for which an answer is believed
 _KEPT = 2_000  # answers
+_WAITING = 100  # checks that may wait for their turn; who asks again later finds room
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class LinkChecker:
         self._clock = clock
         self._lock = threading.Lock()
         self._known: OrderedDict[str, tuple[float, LinkState]] = OrderedDict()
+        self._waiting: set[str] = set()
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="links")
         self._http = httpx.Client(timeout=httpx.Timeout(5.0), follow_redirects=False, trust_env=False)
 
@@ -50,8 +52,9 @@ class LinkChecker:
         now = self._clock.monotonic()
         with self._lock:
             asked_at, state = self._known.get(url, (None, LinkState(None)))
-            if asked_at is None or now - asked_at > _FRESH:
-                self._remember(url, now, state)
+            is_old = asked_at is None or now - asked_at > _FRESH
+            if is_old and url not in self._waiting and len(self._waiting) < _WAITING:
+                self._waiting.add(url)
                 self._pool.submit(self._check, url)
         return state
 
@@ -64,6 +67,7 @@ class LinkChecker:
     def _check(self, url: str) -> None:
         state = _probe(self._http, url, self._may_contact)
         with self._lock:
+            self._waiting.discard(url)
             self._remember(url, self._clock.monotonic(), state)
 
     def _may_contact(self, host: str) -> bool:
@@ -74,14 +78,16 @@ class LinkChecker:
 
 
 def _probe(http: httpx.Client, url: str, may_contact: Callable[[str], bool]) -> LinkState:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        return LinkState(None, "not an http(s) link")
     try:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            return LinkState(None, "not an http(s) link")
         if not may_contact(parts.hostname):
             return LinkState(None, "not a public address, not checked")
         with http.stream("GET", url, headers={"range": "bytes=0-0"}) as response:
             status = response.status_code
-    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:  # ValueError: a host that is no name
         return LinkState(False, str(error) or type(error).__name__)
+    if 300 <= status < 400:
+        return LinkState(None, "leads elsewhere, not followed")
     return LinkState(status < 400, None if status < 400 else f"HTTP {status}")

@@ -1,7 +1,9 @@
 """The way to Lamina and back: timeouts, a size limit, and one more try for reads that may be repeated."""
 
 import random
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterator
+from datetime import UTC
 
 import httpx
 
@@ -15,14 +17,15 @@ _REPEATED_STATUSES = frozenset({502, 503, 504})
 _PAUSES = (0.2, 0.8)  # seconds before the second and the third try
 
 
-class AnswerTooLarge(httpx.TransportError):
-    """The answer passed ANSWER_LIMIT."""
+class AnswerUnusable(Exception):
+    """An answer came whose content is larger than ANSWER_LIMIT or is not encoded as it says."""
 
 
 class RepeatingTransport(httpx.BaseTransport):
     """Repeats a GET that got no answer, or 502, 503 or 504, twice at most; never another method.
 
-    A 429 is not repeated: the budget shared by all callers decides when to go on.
+    A 429 is not repeated: the budget shared by all callers decides when to go on. The answer's content
+    has to come within DEADLINE.
     """
 
     def __init__(self, inner: httpx.BaseTransport, clock: Clock, rng: random.Random) -> None:
@@ -32,6 +35,12 @@ class RepeatingTransport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send the request, again where that is safe and may help."""
+        response = self._send(request)
+        if isinstance(response.stream, httpx.SyncByteStream):
+            response.stream = _Timed(response.stream, self._clock)
+        return response
+
+    def _send(self, request: httpx.Request) -> httpx.Response:
         for pause in _PAUSES if request.method == "GET" else ():
             try:
                 response = self._inner.handle_request(request)
@@ -50,21 +59,35 @@ class RepeatingTransport(httpx.BaseTransport):
         self._inner.close()
 
 
-def read_body(chunks: Iterable[bytes], clock: Clock) -> bytes:
-    """Return a whole answer; AnswerTooLarge or httpx.ReadTimeout where it passes the bounds."""
-    return b"".join(_bounded(chunks, clock))
+class _Timed(httpx.SyncByteStream):
+    """Content as it comes over the wire: compressed, it may drip for ever without giving a byte."""
+
+    def __init__(self, stream: httpx.SyncByteStream, clock: Clock) -> None:
+        self._stream = stream
+        self._clock = clock
+
+    def __iter__(self) -> Iterator[bytes]:
+        ends = self._clock.monotonic() + DEADLINE
+        for chunk in self._stream:
+            if self._clock.monotonic() > ends:
+                raise httpx.ReadTimeout(f"the answer took longer than {DEADLINE:.0f} s")
+            yield chunk
+
+    def close(self) -> None:
+        self._stream.close()
 
 
-def _bounded(chunks: Iterable[bytes], clock: Clock) -> Iterator[bytes]:
-    ends = clock.monotonic() + DEADLINE
-    size = 0
-    for chunk in chunks:
-        size += len(chunk)
-        if size > ANSWER_LIMIT:
-            raise AnswerTooLarge(f"the answer is larger than {ANSWER_LIMIT // 1_000_000} MB")
-        if clock.monotonic() > ends:
-            raise httpx.ReadTimeout(f"the answer took longer than {DEADLINE:.0f} s")
-        yield chunk
+def read_body(response: httpx.Response) -> bytes:
+    """Return a whole answer's content; AnswerUnusable or httpx.ReadTimeout where it passes the bounds."""
+    content = bytearray()
+    try:
+        for chunk in response.iter_bytes():
+            content += chunk
+            if len(content) > ANSWER_LIMIT:
+                raise AnswerUnusable(f"it is larger than {ANSWER_LIMIT // 1_000_000} MB")
+    except httpx.DecodingError as error:
+        raise AnswerUnusable(str(error)) from None
+    return bytes(content)
 
 
 def parse_retry_after(text: str | None, now: float) -> float | None:
@@ -74,11 +97,12 @@ def parse_retry_after(text: str | None, now: float) -> float | None:
     """
     if not text:
         return None
-    if text.strip().isdigit():
+    if re.fullmatch(r"[0-9]{1,9}", text.strip()):
         return float(text)
     from email.utils import parsedate_to_datetime  # rarely needed
 
     try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - now)
-    except (TypeError, ValueError):
+        instant = parsedate_to_datetime(text)
+        return max(0.0, instant.replace(tzinfo=instant.tzinfo or UTC).timestamp() - now)
+    except (TypeError, ValueError, OverflowError):
         return None

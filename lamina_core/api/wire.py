@@ -5,6 +5,7 @@ The models are shared by the three generations; an id may be called executionId 
 """
 
 import json
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -13,6 +14,8 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from lamina_core import errors
 from lamina_core.domain import App, Output, Parameter, PlannedOutput, Report, Status
+
+DEPTH_LIMIT = 100  # what is nested deeper could be read here and yet not be written elsewhere
 
 
 def clean_text(text: str) -> str:
@@ -31,9 +34,9 @@ def _instant_or_none(value: object) -> datetime | None:
         return None
     try:
         instant = datetime.fromisoformat(value)
-    except ValueError:
+        return instant.replace(tzinfo=instant.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError):  # in UTC it may lie before the year 1
         return None
-    return instant.replace(tzinfo=instant.tzinfo or UTC).astimezone(UTC)
 
 
 Text = Annotated[str | None, BeforeValidator(_text_or_none)]
@@ -46,15 +49,15 @@ def _mappings(value: object) -> list[Mapping[str, Any]]:
 
 
 def _texts(value: object) -> list[str]:
-    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+    return [clean_text(item) for item in value if isinstance(item, str)] if isinstance(value, list) else []
 
 
-Mappings = Annotated[list[dict[str, Any]], BeforeValidator(_mappings)]
+Mappings = Annotated[list[Any], BeforeValidator(_mappings)]
 Texts = Annotated[list[str], BeforeValidator(_texts)]
 
 
 class _Wire(BaseModel):
-    model_config = ConfigDict(extra="allow", populate_by_name=True)
+    model_config = ConfigDict(extra="ignore")  # what we do not know is in `raw`, whatever its name
 
 
 class _RunWire(_Wire):
@@ -103,15 +106,37 @@ class _AppWire(_Wire):
 
 
 def parse_json(body: bytes) -> Any:
-    """Return the JSON value of a body; ValueError for anything that is not strict JSON in UTF-8."""
+    """Return the JSON value of a body; ValueError for anything that is not strict JSON in UTF-8.
+
+    Numbers that no database's JSON can hold, and nesting deeper than DEPTH_LIMIT, are refused too.
+    """
 
     def refuse(constant: str) -> None:
         raise ValueError(f"{constant} is not JSON")
 
     try:
-        return json.loads(body, parse_constant=refuse)
+        value = json.loads(body.decode("utf-8-sig"), parse_constant=refuse, parse_float=_finite)
     except RecursionError:
         raise ValueError("the JSON is nested too deeply") from None
+    _check_depth(value)
+    return value
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError("a number in the JSON is too large")
+    return number
+
+
+def _check_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(DEPTH_LIMIT):
+        containers = [item for item in level if isinstance(item, dict | list)]
+        if not containers:
+            return
+        level = [child for item in containers for child in (item.values() if isinstance(item, dict) else item)]
+    raise ValueError("the JSON is nested too deeply")
 
 
 def data_of(document: Any) -> Mapping[str, Any]:
@@ -175,14 +200,17 @@ def app_from(data: Mapping[str, Any]) -> App:
         if wire.parameters is None
         else tuple(_parameter_from(item) for item in _mappings(wire.parameters) if "name" in item),
         outputs=tuple(
-            PlannedOutput(str(item.get("label") or f"Output {index + 1}"), str(item.get("type") or "unknown"))
+            PlannedOutput(
+                clean_text(str(item.get("label") or f"Output {index + 1}")),
+                clean_text(str(item.get("type") or "unknown")),
+            )
             for index, item in enumerate(wire.outputs)
         ),
     )
 
 
 def _parameter_from(data: Mapping[str, Any]) -> Parameter:
-    wire = _ParameterWire.model_validate({**data, "name": str(data["name"])})
+    wire = _ParameterWire.model_validate({**data, "name": clean_text(str(data["name"]))})
     return Parameter(
         name=wire.name,
         type=wire.type or "text",
