@@ -11,7 +11,6 @@ import httpx
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lamina_core.sandbox import engine as engines
 from lamina_core.sandbox import faults, plan, shapes
 from lamina_core.sandbox.catalogue import App, Catalogue
 from lamina_core.sandbox.engine import Engine
@@ -294,6 +293,6 @@ def _since(query: Mapping[str, str]) -> int | None:
         return None
     try:
         instant = datetime.fromisoformat(text)
-        return engines.milliseconds(instant.replace(tzinfo=instant.tzinfo or UTC))
+        return plan.milliseconds(instant.replace(tzinfo=instant.tzinfo or UTC))
     except (ValueError, OverflowError):
         raise invalid("since", "must be an ISO 8601 timestamp") from None

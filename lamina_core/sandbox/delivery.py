@@ -20,6 +20,7 @@ from lamina_core.clock import Clock
 from lamina_core.sandbox import faults, shapes
 from lamina_core.sandbox.faults import Armory, Fault, Name
 from lamina_core.sandbox.keys import KeyRing
+from lamina_core.sandbox.plan import milliseconds
 from lamina_core.sandbox.records import Attempt, Webhook
 from lamina_core.sandbox.state import State
 
@@ -182,7 +183,7 @@ class Sender:
         return Attempt(webhook.execution_id, webhook.url, webhook.attempts + 1, None, "never sent", self._now(), name)
 
     def _now(self) -> int:
-        return round(self._clock.now().timestamp() * 1000)
+        return milliseconds(self._clock.now())
 
 
 def _new_client() -> httpx.AsyncClient:

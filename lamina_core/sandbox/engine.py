@@ -3,7 +3,6 @@
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
@@ -16,11 +15,6 @@ from lamina_core.sandbox.state import State
 
 _SUFFIXES = {"image": ".png", "video": ".webm"}
 _LATE = 60.0  # seconds by which a late webhook is late, unless the fault says otherwise
-
-
-def milliseconds(instant: datetime) -> int:
-    """Return an aware instant as whole milliseconds since 1970."""
-    return round(instant.timestamp() * 1000)
 
 
 class Engine:
@@ -48,7 +42,7 @@ class Engine:
 
     def now(self) -> int:
         """Return the present instant in milliseconds."""
-        return milliseconds(self._clock.now())
+        return plan.milliseconds(self._clock.now())
 
     def look(self, execution: Execution) -> plan.RunView:
         """Return the run as it stands now."""

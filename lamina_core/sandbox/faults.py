@@ -6,7 +6,7 @@ input of a start as `[fault:<name>]` or `[fault:<name>;seconds=N]`.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -174,7 +174,7 @@ class Armory:
         """Return the first fault that waits for a webhook attempt to this URL, and count it as used once."""
         return self._take("POST", url, lambda name: name in DELIVERY_FAULTS)
 
-    def _take(self, method: str, path: str, applies: Any) -> Fault | None:
+    def _take(self, method: str, path: str, applies: Callable[[Name], bool]) -> Fault | None:
         for place, armed in enumerate(self._armed):
             if applies(armed.fault.name) and armed.matches(method, path):
                 if armed.times == 1:

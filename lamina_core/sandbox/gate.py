@@ -1,9 +1,6 @@
 """What happens to every request before and after its handler: limit, faults, headers, log."""
 
 import logging
-import math
-from collections.abc import MutableMapping
-from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
@@ -15,6 +12,7 @@ from lamina_core.sandbox.exchange import Exchange, api_key, cut, refuse
 from lamina_core.sandbox.faults import Armory, Name
 from lamina_core.sandbox.limits import Limiter
 from lamina_core.sandbox.misfortune import Misfortune
+from lamina_core.sandbox.plan import milliseconds
 from lamina_core.sandbox.shapes import RATE_LIMITED, TOO_MANY, VALIDATION_ERROR, Refusal
 from lamina_core.sandbox.state import State
 
@@ -81,8 +79,8 @@ class Gate:
         if not exchange.is_api:
             return
         key = api_key(Headers(scope=scope))
-        entry: MutableMapping[str, Any] = {
-            "at": math.floor(self._clock.now().timestamp() * 1000),
+        entry = {
+            "at": milliseconds(self._clock.now()),
             "method": exchange.method,
             "path": exchange.path,
             "query": scope["query_string"].decode("latin-1"),
@@ -92,7 +90,7 @@ class Gate:
             "requestId": exchange.request_id,
             "faults": [fault.name for fault in exchange.faults],
         }
-        self._state.add_request(dict(entry))
+        self._state.add_request(entry)
 
 
 class _Outlet:

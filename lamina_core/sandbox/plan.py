@@ -8,6 +8,7 @@ import math
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from lamina_core.sandbox.catalogue import App, FailureRule, OutputPlan
@@ -70,6 +71,11 @@ class RunView:
     def is_terminal(self) -> bool:
         """Say whether nothing more happens to the run by itself."""
         return self.completed_at is not None
+
+
+def milliseconds(instant: datetime) -> int:
+    """Return an aware instant as whole milliseconds since 1970."""
+    return round(instant.timestamp() * 1000)
 
 
 def choose_outputs(app: App, labels: Sequence[str]) -> tuple[int, ...] | None:
