@@ -120,14 +120,14 @@ class Writer:
                 except sa.exc.OperationalError:
                     raise  # the database's trouble, not this piece's: full, locked, gone
                 except Exception as error:  # noqa: BLE001 - it belongs to the piece's owner, who gets it
-                    outcomes.append((None, error))
+                    outcomes.append((None, _explain(error)))
         return outcomes
 
 
 def _explain(error: Exception) -> Exception:
     if not isinstance(error, sa.exc.DBAPIError):
         return error
-    cause = str(error.orig)
+    cause = str(_first_trouble(error).orig)
     if "locked" in cause:
         return errors.StoreBusy("Another process holds the database. Try again in a few seconds.")
     if "full" in cause:
@@ -135,3 +135,13 @@ def _explain(error: Exception) -> Exception:
     if "readonly" in cause:
         return errors.StoreError("The database file cannot be written. Check its permissions.")
     return errors.StoreError(f"The database refused a write: {cause}.")
+
+
+def _first_trouble(error: sa.exc.DBAPIError) -> sa.exc.DBAPIError:
+    """Return what went wrong first: on a full disk SQLite undoes all at once, and then misses the savepoint."""
+    first, link = error, error.__context__
+    while link is not None:
+        if isinstance(link, sa.exc.DBAPIError):
+            first = link
+        link = link.__context__
+    return first
