@@ -197,6 +197,8 @@ class LaminaClient:
         body: Mapping[str, Any] | None = None,
     ) -> Answer:
         request = self._build(method, parts, params, body)
+        if self._http.is_closed:
+            raise errors.ApiUnreachable("Lamina was not asked: the dashboard is stopping.", sent=False)
         try:
             with contextlib.closing(self._http.send(request, stream=True)) as response:
                 if self._observe:
