@@ -195,5 +195,5 @@ def count_since(connection: sa.Connection, since: datetime) -> dict[Verdict, int
         .where(col(DeliveryTable.received_at) >= since)
         .group_by(col(DeliveryTable.verdict))
     )
-    found = dict(connection.execute(wanted).tuples().all())
+    found = dict(connection.execute(wanted).all())
     return {verdict: found.get(verdict, 0) for verdict in Verdict}
