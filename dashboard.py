@@ -89,7 +89,8 @@ app = st.App(
 def bind(host: str, port: int) -> socket.socket:
     """Return a listening socket, or raise ConfigurationError that names the setting."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # Named as TCP: asyncio sends small answers without delay only on such a socket.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))

@@ -27,7 +27,7 @@ async def set_operator(request: Request) -> Response:
     if origin != request.headers.get("host") or site != "same-origin":
         return JSONResponse({"error": "This form can only be sent from Lamina Desk itself."}, 403)
     form = await request.form(max_files=0, max_fields=5, max_part_size=1_000)
-    name = form.get("name")
+    name = form.get("operator_name")
     response = RedirectResponse("/", 303)
     cleaned = _clean_name(name) if isinstance(name, str) else ""
     if cleaned:
