@@ -1,5 +1,6 @@
 """What the inputs of an execution ask for, as far as a picture can show it."""
 
+import random
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
@@ -8,7 +9,7 @@ from typing import Any
 
 from lamina_core.sandbox.catalogue import App, OutputPlan, Parameter
 from lamina_core.sandbox.media import palettes
-from lamina_core.sandbox.media.palettes import Palette
+from lamina_core.sandbox.media.palettes import Colour, Palette
 
 _READ = 2000  # characters of an input that are looked at
 _SIDES = (256, 1536)  # pixels: the least and the most that a side may have
@@ -46,6 +47,17 @@ class Brief:
     width: int
     height: int
     caption: str
+
+    def colours(self, app: App, seed: int) -> tuple[Palette, tuple[Colour, Colour]]:
+        """Return the palette and the ware's (body, accent), the same for all outputs of one seed."""
+        rng = chance(seed, app.app_id)
+        palette = self.palette or palettes.pick(rng)
+        return palette, rng.choice(palette.wares)
+
+
+def chance(*parts: object) -> random.Random:
+    """Return chance that these words decide, the same in every process."""
+    return random.Random("/".join(map(str, parts)))  # noqa: S311 - a picture's composition is no secret
 
 
 def read(app: App, output: OutputPlan, inputs: Mapping[str, Any]) -> Brief:

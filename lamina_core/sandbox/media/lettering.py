@@ -29,17 +29,17 @@ def legible(text: str) -> str:
     return line if any(char.isalnum() for char in line) else ""
 
 
-def caption(picture: Image.Image, label: str, text: str) -> None:
-    """Write the label, and under it the text, in the lower left corner of an RGB picture."""
+def caption(picture: Image.Image, label: str, text: str, *, at_top: bool) -> None:
+    """Write the label, and under it the text, in a left corner of an RGB picture."""
     width, height = picture.size
     unit = min(width, height)
     margin = round(unit * 0.045)
-    strip = (0, round(height - unit * 0.12), round(width * 0.7), height)
+    below = round(margin + unit * 0.05) if at_top else height - margin
+    strip = (margin, round(below - unit * 0.055), round(width * 0.5), below)
     red, green, blue = ImageStat.Stat(picture.crop(strip)).mean
     is_light = palettes.lightness((round(red), round(green), round(blue))) > 0.55
     ink = (*palettes.mix(palettes.BLACK, palettes.WHITE, 0.12), 215) if is_light else (255, 252, 246, 225)
     canvas = ImageDraw.Draw(picture, "RGBA")
-    below = height - margin
     for line, share in ((legible(text), 0.026), (legible(label).upper(), 0.017)):
         if not line:
             continue

@@ -10,6 +10,7 @@ from lamina_core.sandbox.media.subjects import SHAPES, Point, Shape
 
 Paint = tuple[int, int, int, int]
 
+_FINE_TONES = {"steam", "shade", "blush", "lips"}  # too fine for an outline
 _CURVE_STEPS = 10  # straight pieces between two points of a curve
 
 SKINS: tuple[Colour, ...] = ((244, 205, 176), (226, 172, 134), (181, 124, 88), (124, 80, 56))
@@ -55,7 +56,7 @@ def paint(name: str, side: int, colours: Mapping[str, Paint], *, outline: float 
     canvas = ImageDraw.Draw(picture)
     scale = side / 100
     for shape in SHAPES[name]:
-        if outline and shape.tone != "steam":
+        if outline and shape.tone not in _FINE_TONES:
             _draw(canvas, shape, (*palettes.BLACK, 255), scale, grow=outline)
         _draw(canvas, shape, colours[shape.tone], scale, grow=0)
     _light(picture)
@@ -117,7 +118,8 @@ def _spline(before: float, start: float, end: float, after: float, t: float) -> 
 def _light(picture: Image.Image) -> None:
     """Darken the picture towards the right and the foot, so that flat shapes look round."""
     alpha = picture.getchannel("A")
-    fall = Image.linear_gradient("L").rotate(90 + 18, resample=Image.Resampling.BILINEAR).crop((46, 46, 210, 210))
-    shade = ImageChops.multiply(fall.resize(picture.size, Image.Resampling.BILINEAR), alpha).point(lambda v: v * 0.34)
+    fall = Image.linear_gradient("L").rotate(108, resample=Image.Resampling.BILINEAR).crop((46, 46, 210, 210))
+    fall = fall.point(lambda value: value * 0.34).resize(picture.size, Image.Resampling.BILINEAR)
+    shade = ImageChops.multiply(fall, alpha)
     picture.paste((*palettes.BLACK, 255), (0, 0), shade)
     picture.putalpha(alpha)
