@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 from urllib.parse import quote
 
@@ -64,6 +65,7 @@ class LaminaClient:
         self._http = httpx.Client(
             base_url=base_url,
             headers={"x-api-key": key, "accept": "application/json"},
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # one answer's must not spoil the next request
             timeout=transport.TIMEOUT,
             follow_redirects=False,
             trust_env=False,

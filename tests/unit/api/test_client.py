@@ -86,6 +86,7 @@ def call_all(client) -> list[errors.ApiError]:
 @example(429, "text/plain", {"retry-after": "Wed, 21 Oct 99999999999 07:28:00 GMT"}, b"")
 @example(302, "text/html", {"location": "http://[::1"}, b"")
 @example(302, "text/html", {"location": "mailto:x"}, b"")
+@example(302, "text/html", {"location": "", "set-cookie": "\x80"}, b"")
 @example(200, "application/json", {"content-encoding": "gzip"}, b"no gzip")
 @example(
     200, "application/json", {}, b'{"data": {"runId": "e-1", "status": "x", "createdAt": "0001-01-01T00:00:00+14:00"}}'
@@ -571,6 +572,21 @@ def test_a_key_that_no_header_can_hold_is_refused_without_telling_it(open_client
         open_client(lambda request: httpx.Response(404), api_key=Secret(key))
     assert key not in everything_said(raised.value)
     assert "lma_" not in str(raised.value)
+
+
+@pytest.mark.parametrize("cookie", ["session=1; Path=/", "s=\x80", "\x80"])
+def test_what_one_answer_sets_is_not_sent_with_the_next_request(open_client, cookie):
+    seen = []
+
+    def note(request):
+        seen.append(request.headers.get("cookie"))
+        return httpx.Response(404, headers=[(b"set-cookie", cookie.encode("latin-1"))])
+
+    client = open_client(note)
+    for _ in range(2):
+        with pytest.raises(errors.NotFound):
+            client.usage()
+    assert seen == [None, None]
 
 
 def test_a_client_that_was_closed_asks_nothing_and_says_so(open_client):
