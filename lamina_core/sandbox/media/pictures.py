@@ -15,6 +15,8 @@ from lamina_core.sandbox.media.brief import Brief
 from lamina_core.sandbox.media.palettes import Palette
 from lamina_core.sandbox.media.scenes import Scene, Stand
 
+LARGEST = 145_000  # bytes of a PNG; pages show many at once
+
 SAMPLES = {
     "sneaker": "white",
     "handbag": "sand",
@@ -141,7 +143,12 @@ def _swatch(board: Image.Image, edges: tuple[int, int, int, int], palette: Palet
 
 
 def _encode(picture: Image.Image) -> bytes:
+    found = _write(picture)
+    # Wide soft shadows compress badly; without the lowest bit, which hardly shows, such a file is a sixth smaller.
+    return found if len(found) <= LARGEST else _write(picture.point([value & 0xFE for value in range(256)] * 3))
+
+
+def _write(picture: Image.Image) -> bytes:
     file = io.BytesIO()
-    # Without the lowest bit, which no eye sees in a gradient, the file is a sixth smaller.
-    picture.point([value & 0xFE for value in range(256)] * 3).save(file, "PNG")
+    picture.save(file, "PNG")
     return file.getvalue()

@@ -74,10 +74,10 @@ def place_portrait(scene: Scene, rng: random.Random) -> Stand:
 
 def build_wall(scene: Scene, glow: float) -> Image.Image:
     """Return the wall's gradient, in fine pixels, with a pool of light in the upper part."""
-    small = (96, 96)
+    small = (256, 256)  # as fine as the steps between its colours, which would show as blocks
     wall = _fall(scene.palette.wall, small)
-    pool = ImageChops.invert(Image.radial_gradient("L")).resize(small).point(lambda value: value * glow)
-    wall.paste(palettes.WHITE, (0, -16), pool)
+    pool = ImageChops.invert(Image.radial_gradient("L")).point(lambda value: value * glow)
+    wall.paste(palettes.WHITE, (0, -43), pool)
     return wall.resize((scene.width * FINENESS, scene.height * FINENESS), Image.Resampling.BILINEAR)
 
 
