@@ -3,8 +3,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ONLY ?=
+NEWEST ?= python3.13
 
-.PHONY: run setup test check format bench help
+.PHONY: run setup test test-newest check format bench help
 
 help:
 	@echo "make run | test | check | bench [ONLY=name] | format | setup"
@@ -34,6 +35,12 @@ test: setup
 	$(BIN)/python -m coverage report --skip-covered --fail-under=90
 	$(BIN)/python -m coverage report --fail-under=100 \
 		--include='lamina_core/signing.py,lamina_core/intake.py,lamina_core/webhooks/receiver.py'
+
+# The same pins on another Python: unit tests only, for the rest does not depend on the interpreter.
+test-newest:
+	test -x .venv-newest/bin/python || $(NEWEST) -m venv .venv-newest
+	.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	.venv-newest/bin/python -m pytest -q tests/unit
 
 check: setup
 	$(BIN)/ruff format --check .

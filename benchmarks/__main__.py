@@ -1,0 +1,23 @@
+"""Runs the benches, all or the one that is named, prints a table and keeps the figures."""
+
+import sys
+
+from benchmarks import desk
+from benchmarks.figures import keep, print_table
+
+BENCHES = {"desk": desk.measure}
+
+
+def main() -> None:
+    """Run what the command line names."""
+    wanted = sys.argv[1:] or list(BENCHES)
+    unknown = set(wanted) - set(BENCHES)
+    if unknown:
+        sys.exit(f"There is no bench {', '.join(unknown)}; there are {', '.join(BENCHES)}.")
+    figures = [figure for name in wanted for figure in BENCHES[name]()]
+    print_table(figures)
+    keep(figures)
+
+
+if __name__ == "__main__":
+    main()

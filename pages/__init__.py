@@ -1,0 +1,1 @@
+"""The screens; `router.py` is the script that Streamlit runs for each of them."""
