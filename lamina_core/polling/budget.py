@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Mapping
 
 from lamina_core import errors
+from lamina_core.api import transport
 from lamina_core.clock import Clock
 
 PATIENCE = 5.0  # seconds that an operator's action waits for its turn
@@ -83,9 +84,10 @@ class Budget:
         """Learn from an answer: after a 429, or with nothing remaining, polls wait as long as Lamina says."""
         if status != 429 and headers.get("ratelimit-remaining", "").strip() != "0":
             return
-        asked = _seconds(headers.get("retry-after")) if status == 429 else None
+        now = self._clock.now().timestamp()
+        asked = transport.parse_retry_after(headers.get("retry-after"), now) if status == 429 else None
         if asked is None:
-            asked = _seconds(headers.get("ratelimit-reset"))
+            asked = transport.parse_retry_after(headers.get("ratelimit-reset"), now)
         if asked is None or asked > _EPOCH:
             asked = _HOLD
         with self._lock:
@@ -103,7 +105,3 @@ class Budget:
         """Return for how many seconds polls still wait because Lamina asked for it."""
         with self._lock:
             return max(0.0, self._held_until - self._clock.monotonic())
-
-
-def _seconds(text: str | None) -> float | None:
-    return float(text) if text and text.strip().isdigit() else None

@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -62,6 +62,7 @@ class Poller:
         self._health = ApiHealth()
         self._health_lock = threading.Lock()
         self._reading: set[int] = set()
+        self._failed: dict[int, datetime] = {}  # reads of which nothing was stored, and when
         self._holds_lease = False
         self._heartbeat_at: datetime | None = None
         self._pool = ThreadPoolExecutor(READS_AT_ONCE, thread_name_prefix="poll")
@@ -79,7 +80,11 @@ class Poller:
             self._thread.join()
         self._pool.shutdown(wait=False, cancel_futures=True)
         if self._holds_lease:
-            self._writer.run(lambda connection: leases.release(connection, leases.POLLER, self._holder))
+            self._holds_lease = False
+            try:
+                self._writer.run(lambda connection: leases.release(connection, leases.POLLER, self._holder))
+            except errors.StoreError as error:
+                log.warning("the poller's lease was not given back and will run out: %s", error)
 
     def wake_chores(self) -> None:
         """Make every chore due now; an operator asked for it."""
@@ -98,11 +103,13 @@ class Poller:
     def step(self) -> None:
         """Do one round: keep the lease, do the chores, and hand out the reads that are due."""
         now = self._clock.now()
-        self._keep_lease(now)
-        if not self._holds_lease:
+        if not self._keep_lease(now):
             return
         for chore in self._chores:
             self._do_chore(chore, now)
+        now = self._clock.now()
+        if not self._keep_lease(now):  # a chore may have taken longer than the lease
+            return
         with self._engines.reading() as connection:
             paused = notes.read(connection, notes.POLLING)
             room = READS_AT_ONCE - len(self._reading)
@@ -110,20 +117,32 @@ class Poller:
         if paused is not None and paused.document["paused_by"]:
             return
         for execution in due:
-            if execution.id in self._reading or not self._may_ask(now):
+            if execution.id in self._reading or self._must_rest(execution, now) or not self._may_ask(now):
                 continue
             if len(self._reading) >= READS_AT_ONCE or not self._budget.take_poll():
                 return
             self._reading.add(execution.id)
             self._pool.submit(self._read_in_background, execution)
 
-    def _keep_lease(self, now: datetime) -> None:
+    def _keep_lease(self, now: datetime) -> bool:
+        """Say whether this process holds the lease, with a sign of life every few seconds."""
         if self._heartbeat_at is not None and now - self._heartbeat_at < _HEARTBEAT:
-            return
+            return self._holds_lease
         held = self._writer.run(lambda connection: leases.hold(connection, leases.POLLER, self._holder, now))
         if held != self._holds_lease:
             log.info("polling %s", "begins here" if held else "is done by another process")
+        if held and not self._holds_lease:
+            self._take_up_health(now)
         self._holds_lease, self._heartbeat_at = held, now
+        return held
+
+    def _take_up_health(self, now: datetime) -> None:
+        """Go on from what the poller before us wrote down, with a try at once: the trouble may be over."""
+        with self._engines.reading() as connection:
+            note = notes.read(connection, notes.API_HEALTH)
+        if note is not None:
+            known = ApiHealth.from_document(note.document)
+            self._health = known if known.state is ApiState.OK else replace(known, next_try=now)
 
     def _do_chore(self, chore: Chore, now: datetime) -> None:
         if chore.due_at is not None and now < chore.due_at:
@@ -134,8 +153,10 @@ class Poller:
         try:
             chore.run()
         except errors.ApiError as error:
-            chore.due_at = None  # again as soon as Lamina may be asked
-            self._note(self._health.after_error(error, now))
+            health = self._health.after_error(error, now)
+            if health.failures or error.retryable:  # else Lamina would say the same again
+                chore.due_at = None  # as soon as Lamina may be asked
+            self._note(health)
         except errors.StoreError as error:
             log.warning("%s waits for the database: %s", chore.name, error)
         else:
@@ -149,13 +170,20 @@ class Poller:
             return True
         return not self._reading and health.next_try is not None and now >= health.next_try
 
+    def _must_rest(self, execution: Execution, now: datetime) -> bool:
+        failed_at = self._failed.get(execution.id)
+        return failed_at is not None and schedule.earliest_poll_at(execution.kind, failed_at, now) > now
+
     def _read_in_background(self, execution: Execution) -> None:
+        self._failed[execution.id] = self._clock.now()
         try:
             self.read(execution)
         except errors.StoreError as error:
             log.warning("execution %s was read but not stored: %s", execution.id, error)
         except Exception:
             log.exception("reading execution %s failed", execution.id)
+        else:
+            del self._failed[execution.id]
         finally:
             self._reading.discard(execution.id)
 

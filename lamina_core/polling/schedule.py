@@ -29,7 +29,8 @@ def next_poll_at(kind: Kind, *, webhook_expected: bool, polls: int, created_at: 
         return now + LATE_INTERVAL
     shorter, longer = INTERVALS[kind]
     if webhook_expected:
-        seconds = min(longer * 1.5 ** max(0, polls - _WEBHOOK_READS), _WEBHOOK_CEILING)
+        rarer = min(max(0, polls - _WEBHOOK_READS), 10)  # the ceiling is reached long before
+        seconds = min(longer * 1.5**rarer, _WEBHOOK_CEILING)
     else:
         seconds = shorter + (longer - shorter) * min(1.0, polls / _EARLY_READS)
     return now + timedelta(seconds=seconds)
