@@ -13,9 +13,9 @@ _COLUMNS = 3
 
 def show_outputs(outputs: tuple[Output, ...]) -> None:
     """Draw every output in a box of its own."""
-    columns = st.columns(min(_COLUMNS, max(1, len(outputs))))
+    columns = st.columns(_COLUMNS)
     for place, output in enumerate(outputs):
-        with columns[place % len(columns)].container(border=True):
+        with columns[place % _COLUMNS].container(border=True):
             st.caption(f"**{plain(output.label)}** · {plain(output.type)} · {plain(output.status)}")
             _show_value(output)
 
