@@ -12,6 +12,7 @@ from lamina_core.sandbox.media import palettes
 from lamina_core.sandbox.media.palettes import Colour, Palette
 
 _READ = 2000  # characters of an input that are looked at
+_GREATEST = 1e15  # numbers beyond are no text that anybody meant
 _SIDES = (256, 1536)  # pixels: the least and the most that a side may have
 
 _SUBJECTS = {
@@ -84,6 +85,8 @@ def texts(value: Any) -> Iterator[str]:
     """Yield the texts in a value, those of a list one by one, cut where a reader would stop."""
     if isinstance(value, str):
         yield value[:_READ]
+    elif isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < _GREATEST:
+        yield str(value)
     elif isinstance(value, (list, tuple)):
         for item in value[:20]:
             if isinstance(item, str):
