@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
-from urllib.parse import quote
 
 import httpx
 
@@ -211,6 +210,7 @@ class LaminaClient:
             httpx.ConnectTimeout,
             httpx.PoolTimeout,
             httpx.UnsupportedProtocol,
+            UnicodeError,  # a host that is no name
         ) as error:
             raise errors.ApiUnreachable(f"Lamina could not be reached: {_reason(error)}.", sent=False) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -230,7 +230,7 @@ class LaminaClient:
         body: Mapping[str, Any] | None,
     ) -> httpx.Request:
         try:
-            path = self._dialect.path(*(_segment(part) for part in parts))
+            path = self._dialect.path(*parts)
             if body is None:
                 return self._http.build_request(method, path, params=params)
             # Escaped to ASCII: a lone surrogate, which UTF-8 cannot carry, goes as it was given.
@@ -239,11 +239,6 @@ class LaminaClient:
             return self._http.build_request(method, path, params=params, content=content, headers=headers)
         except (ValueError, TypeError, RecursionError, httpx.InvalidURL) as error:
             raise errors.ApiUnreachable(f"The request cannot be sent: {error}.", sent=False) from None
-
-
-def _segment(part: str) -> str:
-    dots = part in {".", ".."}  # as they are, they would name another path
-    return part.replace(".", "%2E") if dots else quote(part, safe="")
 
 
 def _reason(error: Exception) -> str:

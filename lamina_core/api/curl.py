@@ -4,7 +4,7 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from lamina_core.api.generations import DIALECTS
 from lamina_core.domain import Generation
@@ -22,7 +22,7 @@ def build_start(
     """Return the command that starts this app with these inputs; it reads LAMINA_API_KEY of the shell."""
     dialect = DIALECTS[generation]
     query = f"?{urlencode({'webhook': webhook})}" if webhook else ""
-    url = base_url + dialect.path("apps", quote(app_id, safe=""), dialect.noun) + query
+    url = base_url + dialect.path("apps", app_id, dialect.noun) + query
     body: dict[str, Any] = {"inputs": dict(inputs)} | ({"outputs": list(outputs)} if outputs else {})
     return " \\\n  ".join(
         (

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from urllib.parse import quote
 
 from lamina_core.domain import Generation
 
@@ -27,8 +28,13 @@ class Dialect:
     features: frozenset[Feature]
 
     def path(self, *parts: str) -> str:
-        """Return a path below the generation's prefix."""
-        return "/".join((self.prefix, *parts))
+        """Return a path below the generation's prefix; whatever a part holds, it stays one part."""
+        return "/".join((self.prefix, *(_segment(part) for part in parts)))
+
+
+def _segment(part: str) -> str:
+    dots = part in {".", ".."}  # as they are, they would name another path
+    return part.replace(".", "%2E") if dots else quote(part, safe="")
 
 
 DIALECTS: Mapping[Generation, Dialect] = {

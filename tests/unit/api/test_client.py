@@ -77,7 +77,7 @@ def call_all(client) -> list[errors.ApiError]:
     return raised
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(some.integers(100, 999) | some.sampled_from([200, 202, 302, 400, 429, 503]), content_types, headers, bodies)
 @example(429, "application/json", {}, b'{"error": "x", "retryAfter": 1' + b"0" * 400 + b"}")
 @example(200, "application/json", {}, b'{"data": {"credits": {"balance": 1' + b"0" * 400 + b"}}}")
