@@ -91,7 +91,7 @@ def _show_operator() -> None:
         st.caption("The name that stands beside what you do. It is kept in this browser.")
         st.html(
             '<form action="/operator" method="post" target="_self">'
-            '<input name="operator_name" maxlength="60" autocomplete="name" placeholder="Your name" aria-label="Your name"'
+            '<input name="operator_name" maxlength="60" placeholder="Your name" aria-label="Your name"'
             ' style="padding:.4rem;border:1px solid #8886;border-radius:.4rem;background:transparent;color:inherit">'
             ' <button style="padding:.4rem .8rem;border:1px solid #8886;border-radius:.4rem;background:transparent;'
             'color:inherit;cursor:pointer">Save</button></form>'
