@@ -89,6 +89,14 @@ def test_the_aspect_ratio_option_decides_the_size(ratio, size):
     assert open_picture(draw("Cartoon Portrait", Style="Comic ink", **{"Aspect Ratio": ratio})).size == size
 
 
+def test_every_style_looks_different():
+    styles = next(
+        parameter.options for parameter in BY_NAME["Cartoon Portrait"].parameters if parameter.name == "Style"
+    )
+
+    assert len({draw("Cartoon Portrait", Style=style) for style in styles}) == len(styles) == 4
+
+
 def test_without_a_ratio_the_plan_decides_the_size():
     assert open_picture(draw("Multi-Language Adapts", place=1)).size == (720, 1280)
 
