@@ -134,7 +134,7 @@ class Engine:
     def _value(self, execution: Execution, app: App, place: int, index: int) -> str:
         output, decided = app.outputs[index], execution.plan
         if output.type == "text":
-            return media.compose_text(app, output, execution.values, decided.seed + place)
+            return media.compose_text(app, output, execution.values, decided.seed)
         # The revision in the URL lets caches tell a refined picture from the one before it.
         version = f"?v={decided.revision}" if decided.revision else ""
         return f"{self._base_url}/sandbox/outputs/{execution.execution_id}/{place}{_SUFFIXES[output.type]}{version}"

@@ -1,6 +1,7 @@
 """What an operator does, in a real browser, against the real process and the real sandbox."""
 
 import re
+import signal
 from collections.abc import Callable
 
 import httpx
@@ -145,3 +146,44 @@ def test_a_click_on_a_row_opens_that_execution(make_desk: Callable[..., Desk], p
     assert box is not None
     page.mouse.click(box["x"] + 300, box["y"] + 34 * 2.5)  # the second row: the older execution
     page.wait_for_url(re.compile(rf"/execution\?id={first}$"), timeout=10 * SECONDS)
+
+
+def test_killed_in_the_middle_and_started_again_it_ends(make_desk: Callable[..., Desk], page: Page):
+    desk = make_desk(LAMINA_SANDBOX_SPEED="1")
+    open_app(page, desk, "Studio Product Shot")
+    row = press_start(page)
+    expect_status(page, "queued")
+    desk.stop(signal.SIGKILL)
+    desk.start()
+    page.goto(f"{desk.url}/execution?id={row}")
+    expect_status(page, "completed")
+
+
+def test_generation_runs_brings_the_choice_of_outputs_the_estimate_and_cancel(
+    make_desk: Callable[..., Desk], page: Page
+):
+    desk = make_desk(LAMINA_SANDBOX_SPEED="1", LAMINA_API_GENERATION="runs")
+    open_app(page, desk, "Full Catalogue Set")
+    expect(page.get_by_text("Estimated credits")).to_be_visible(timeout=10 * SECONDS)
+    expect(page.get_by_text("credits are left")).to_be_visible()
+    page.get_by_test_id("stButtonGroup").get_by_role("button", name="Output 4").click()
+    press_start(page)
+    page.get_by_role("button", name="Cancel").click()
+    expect_status(page, "cancelled")
+    started = httpx.get(desk.sandbox_url + "/sandbox/log").json()["starts"]
+    assert len(started) == 1
+    expect(page.get_by_text("Output 4").first).to_be_visible()
+
+
+def test_a_half_written_text_survives_the_refreshes(make_desk: Callable[..., Desk], page: Page):
+    desk = make_desk()
+    open_app(page, desk, "Studio Product Shot")
+    notes = page.locator("textarea[aria-label^='Scene Notes']")
+    notes.fill("")
+    freshness = page.get_by_test_id("stSidebar").get_by_text("as of")
+    for word in ("two ", "spaces  "):  # typed across two refreshes
+        before = freshness.inner_text()
+        notes.press_sequentially(word, delay=60)
+        wait_until(lambda before=before: freshness.inner_text() != before, what="a refresh")
+    expect(notes).to_have_value("two spaces  ")
+    expect(notes).to_be_focused()
