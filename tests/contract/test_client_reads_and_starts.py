@@ -1,7 +1,8 @@
 """The client against a real sandbox, in every generation: what it reads, starts, lists and cancels."""
 
+import random
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 
 import httpx
 import pytest
@@ -14,6 +15,7 @@ from lamina_core.config import DATA, Secret
 from lamina_core.domain import Generation, Kind, PlannedOutput, Status
 from lamina_core.errors import ConfigurationError, InvalidRequest, NotFound
 from lamina_core.sandbox.server import Sandbox
+from tests.conftest import SettableClock
 
 PRODUCT_SHOT = "7a62d16d-dbe6-47f2-875e-efb4c6dea863"
 CATALOGUE_SET = "793691c4-fbe2-4889-83f9-46940e235d86"
@@ -49,16 +51,21 @@ def lamina():
     running.stop()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def clock():
+    return SettableClock()
+
+
+@pytest.fixture(scope="module")
 def still_lamina(clock):
-    """A sandbox whose time stands still until the test moves it."""
+    """A sandbox whose time stands still until a test moves it."""
     running = open_sandbox(clock)
     yield running
     running.stop()
 
 
-@pytest.fixture
-def open_client(clock, rng):
+@pytest.fixture(scope="module")
+def open_client(clock):
     opened: list[LaminaClient] = []
 
     def make(sandbox: Sandbox, generation: Generation) -> LaminaClient:
@@ -68,7 +75,7 @@ def open_client(clock, rng):
                 api_key=Secret("lma_contract_key"),
                 generation=generation,
                 clock=clock,
-                rng=rng,
+                rng=random.Random(7),
                 inner=httpx.HTTPTransport(verify=False),  # plain http: reading certificates would only take time
             )
         )
@@ -249,6 +256,7 @@ def test_an_unknown_output_is_refused_with_those_that_exist(newest):
 
 
 def test_an_execution_is_followed_from_the_queue_to_its_outputs(still_client, clock):
+    began = clock.now()
     begun = still_client.start(PRODUCT_SHOT, {})
     seen = [begun]
     while not seen[-1].status.terminal and len(seen) < 200:
@@ -257,7 +265,7 @@ def test_an_execution_is_followed_from_the_queue_to_its_outputs(still_client, cl
     words = list(dict.fromkeys(report.raw_status for report in seen))
     assert words == ["queued", "running", "completed"]
     first, last = seen[1], seen[-1]
-    assert first.created_at == datetime(2026, 3, 14, 9, 0, tzinfo=UTC)
+    assert first.created_at == began
     assert (first.started_at, first.completed_at) == (None, None)
     assert last.created_at < last.started_at < last.completed_at <= clock.now()
     assert last.completed_at.utcoffset() == timedelta(0)
@@ -306,25 +314,35 @@ def test_cancelling_what_has_ended_says_how_it_ended(still_newest, clock):
     assert still_newest.cancel(begun.execution_id) is Status.COMPLETED
 
 
-@pytest.fixture
-def listed(still_newest, clock):
-    """Five executions, a minute apart, the last one still in the queue; the oldest first."""
+@pytest.fixture(scope="module")
+def listing(open_client):
+    """A client of a sandbox with five executions, a minute apart, the last one still in the queue."""
+    clock = SettableClock()
+    running = open_sandbox(clock)
+    client = open_client(running, NEWEST)
     begun = []
     for app_id in (PRODUCT_SHOT, ALWAYS_FAILS, PRODUCT_SHOT, ALWAYS_FAILS, PRODUCT_SHOT):
         clock.advance(60)
-        begun.append(still_newest.start(app_id, {}).execution_id)
-    return begun
+        begun.append(client.start(app_id, {}).execution_id)
+    yield client, begun, clock.now()
+    running.stop()
 
 
-def test_executions_are_listed_newest_first_with_their_total(still_newest, listed):
-    page = still_newest.list()
+@pytest.fixture
+def listed(listing):
+    """Their ids, the oldest first."""
+    return listing[1]
+
+
+def test_executions_are_listed_newest_first_with_their_total(listing, listed):
+    page = listing[0].list()
     assert [report.execution_id for report in page.reports] == listed[::-1]
     assert page.total == 5
     assert {report.outputs for report in page.reports} == {None}
 
 
-def test_the_list_comes_in_pages(still_newest, listed):
-    pages = [still_newest.list(limit=2, offset=offset) for offset in (0, 2, 4, 6)]
+def test_the_list_comes_in_pages(listing, listed):
+    pages = [listing[0].list(limit=2, offset=offset) for offset in (0, 2, 4, 6)]
     assert [len(page.reports) for page in pages] == [2, 2, 1, 0]
     assert {page.total for page in pages} == {5}
     assert [report.execution_id for page in pages for report in page.reports] == listed[::-1]
@@ -333,22 +351,22 @@ def test_the_list_comes_in_pages(still_newest, listed):
 @pytest.mark.parametrize(
     ("status", "places"), [(Status.QUEUED, [4]), (Status.COMPLETED, [2, 0]), (Status.FAILED, [3, 1])]
 )
-def test_the_list_is_narrowed_by_status(still_newest, listed, status, places):
-    page = still_newest.list(status=status)
+def test_the_list_is_narrowed_by_status(listing, listed, status, places):
+    page = listing[0].list(status=status)
     assert [report.execution_id for report in page.reports] == [listed[place] for place in places]
     assert {report.status for report in page.reports} == {status}
 
 
-def test_the_list_is_narrowed_by_app(still_newest, listed):
-    page = still_newest.list(app_id=ALWAYS_FAILS)
+def test_the_list_is_narrowed_by_app(listing, listed):
+    page = listing[0].list(app_id=ALWAYS_FAILS)
     assert [report.execution_id for report in page.reports] == [listed[3], listed[1]]
     assert {report.app_id for report in page.reports} == {ALWAYS_FAILS}
 
 
 @pytest.mark.parametrize("zone", [UTC, None], ids=["utc", "local"])
-def test_the_list_is_narrowed_by_time(still_newest, listed, clock, zone):
-    since = (clock.now() - timedelta(seconds=90)).astimezone(zone)
-    assert [report.execution_id for report in still_newest.list(since=since).reports] == [listed[4], listed[3]]
+def test_the_list_is_narrowed_by_time(listing, listed, zone):
+    since = (listing[2] - timedelta(seconds=90)).astimezone(zone)
+    assert [report.execution_id for report in listing[0].list(since=since).reports] == [listed[4], listed[3]]
 
 
 def test_a_status_that_lamina_does_not_list_is_refused(newest):
@@ -418,14 +436,14 @@ def test_threads_share_one_client(client):
     assert len(set(begun)) == 20
 
 
-def test_the_budget_hears_of_every_answer(lamina, clock, rng):
+def test_the_budget_hears_of_every_answer(lamina, clock):
     heard = []
     client = LaminaClient(
         base_url=lamina.base_url,
         api_key=Secret("lma_contract_key"),
         generation=NEWEST,
         clock=clock,
-        rng=rng,
+        rng=random.Random(7),
         inner=httpx.HTTPTransport(verify=False),
         observe=lambda status, headers: heard.append((status, headers["x-request-id"])),
     )
