@@ -95,7 +95,7 @@ def load(environ: Mapping[str, str]) -> Settings:
     default_database = DATA / ("demo.db" if sandbox else "lamina.db")
     public_url = given["LAMINA_PUBLIC_URL"]
     return Settings(
-        api_key=Secret(given["LAMINA_API_KEY"] or SANDBOX_KEY),
+        api_key=_key(given["LAMINA_API_KEY"] or SANDBOX_KEY),
         base_url=base_url,
         generation=_generation(given["LAMINA_API_GENERATION"] or "executions"),
         database_url=_database_url(given["LAMINA_DATABASE_URL"] or f"sqlite:///{default_database}"),
@@ -110,13 +110,29 @@ def load(environ: Mapping[str, str]) -> Settings:
     )
 
 
+def _key(text: str) -> Secret:
+    if not re.fullmatch(r"[!-~]+", text):
+        raise errors.ConfigurationError(
+            "LAMINA_API_KEY holds a character that no key has, such as a blank or a curly quotation mark. Copy it anew."
+        )
+    return Secret(text)
+
+
 def _url(name: str, text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-        raise errors.ConfigurationError(f"{name} must be an http(s) URL without query, not {text!r}.")
-    if parts.username or parts.password:
+    if "@" in text:
         raise errors.ConfigurationError(f"{name} must not carry credentials.")
+    if not _is_url(text):
+        raise errors.ConfigurationError(f"{name} must be an http(s) URL without query, not {text!r}.")
     return text.rstrip("/")
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    return usable and "?" not in text and "#" not in text and not re.search(r"\s", text)
 
 
 def _lamina_url(text: str) -> str:
@@ -138,12 +154,19 @@ def _generation(text: str) -> Generation:
 
 
 def _database_url(text: str) -> str:
-    if not re.match(r"(sqlite:///.|postgresql\+psycopg://.)", text):
+    if not re.match(r"(sqlite:///[^:]|postgresql\+psycopg://.)", text) or not _has_good_port(text):
         raise errors.ConfigurationError(
             "LAMINA_DATABASE_URL must look like sqlite:///path/to/file.db or "
             "postgresql+psycopg://user:password@host/name."
         )
     return text
+
+
+def _has_good_port(url: str) -> bool:
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
 
 
 def _port(name: str, text: str) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from lamina_core.api import wire
 from lamina_core.api.client import Estimate
 from lamina_core.domain import App, Parameter
 from lamina_core.errors import FieldProblem
@@ -26,8 +27,15 @@ class Draft:
 
 
 def default_inputs(app: App) -> dict[str, Any]:
-    """Return the inputs of a fresh form: every default, spelt out."""
-    return {parameter.name: parameter.default for parameter in app.parameters or () if parameter.has_default}
+    """Return the inputs of a fresh form: every default, spelt out.
+
+    An empty link or option is a default that Lamina applies but refuses to be sent, so it is left out.
+    """
+    return {
+        parameter.name: parameter.default
+        for parameter in app.parameters or ()
+        if parameter.has_default and not _check_value(parameter, parameter.default)
+    }
 
 
 def check_inputs(app: App, inputs: Mapping[str, Any]) -> list[FieldProblem]:
@@ -84,8 +92,8 @@ def to_json(inputs: Mapping[str, Any]) -> str:
 def from_json(text: str) -> dict[str, Any]:
     """Return edited inputs; ValueError says where the JSON is broken."""
     try:
-        inputs = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        inputs = wire.parse_json(text.encode())
+    except ValueError as error:
         raise ValueError(f"This is not JSON: {error}.") from None
     if not isinstance(inputs, dict):
         raise ValueError('Inputs are an object: {"name of the parameter": value}.')

@@ -6,6 +6,7 @@ holds however the process is launched.
 """
 
 import ipaddress
+import re
 from collections.abc import Callable
 
 from starlette.responses import JSONResponse
@@ -15,6 +16,7 @@ OPEN_PATHS = frozenset({"/webhooks/lamina", "/api/executions", "/healthz"})
 
 _RELAY_HEADERS = frozenset({b"forwarded", b"via", b"x-real-ip"})
 _RELAY_PREFIX = b"x-forwarded-"
+_HOST_SHAPE = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]]*))(?::[0-9]{0,5})?")
 
 
 class Guard:
@@ -58,9 +60,8 @@ def is_local(scope: Scope) -> bool:
 
 
 def _without_port(host: str) -> str:
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.rpartition(":")[0] if host.count(":") == 1 else host
+    found = _HOST_SHAPE.fullmatch(host)
+    return (found[1] or found[2]) if found else ""
 
 
 def _is_loopback(host: str) -> bool:

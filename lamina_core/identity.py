@@ -1,7 +1,7 @@
 """Who acts: without sign-in, the name that an operator gave once, kept in a cookie of our own."""
 
 from collections.abc import Mapping
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -22,9 +22,9 @@ def read_operator(cookies: Mapping[str, str]) -> Operator:
 
 async def set_operator(request: Request) -> Response:
     """`POST /operator`: keep the name that a form of our own pages sends."""
-    origin = urlsplit(request.headers.get("origin", "")).netloc
+    scheme, _, origin = request.headers.get("origin", "").partition("://")
     site = request.headers.get("sec-fetch-site", "same-origin")
-    if origin != request.headers.get("host") or site != "same-origin":
+    if scheme not in {"http", "https"} or origin != request.headers.get("host") or site != "same-origin":
         return JSONResponse({"error": "This form can only be sent from Lamina Desk itself."}, 403)
     form = await request.form(max_files=0, max_fields=5, max_part_size=1_000)
     name = form.get("operator_name")

@@ -11,7 +11,8 @@ _SECRET_SHAPES = (
     re.compile(r"lma_[A-Za-z0-9_\-]+"),
     re.compile(r"(?i)(?<=bearer )[A-Za-z0-9._~+/=\-]+"),
     re.compile(r"(?<=[?&]start=)[A-Za-z0-9_\-]+"),  # a start's token
-    re.compile(r"(?<=://)[^/@\s:]*:[^/@\s]*(?=@)"),  # credentials in a database or proxy URL
+    re.compile(r"(?i)(?<=%3Fstart%3D)[A-Za-z0-9_\-]+"),  # the same, as a part of the request that hands it over
+    re.compile(r"(?<=://)[^/\s:]*:[^/\s]*(?=@)"),  # credentials in a database or proxy URL
 )
 
 
@@ -30,6 +31,10 @@ class RedactingFormatter(logging.Formatter):
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S%z")
         self._secrets = tuple(secret for secret in secrets if secret)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name is the library's
+        """Return the record's line; what came from outside cannot begin another."""
+        return super().formatMessage(record).replace("\r", "\\r").replace("\n", "\\n")
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as text without secrets."""

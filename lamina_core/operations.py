@@ -1,5 +1,6 @@
 """What operators do. Every function takes the acting operator, checks role and state again, and leaves a trace."""
 
+import json
 import logging
 import random
 from collections.abc import Mapping, Sequence
@@ -93,6 +94,7 @@ class Operations:
         `webhook_url` is the receiver's address without a token; None: Lamina is not asked for a webhook.
         """
         require(operator, Role.OPERATOR)
+        _require_json(request.inputs)
         if request.chosen_outputs and not self._client.supports(Feature.CHOOSE_OUTPUTS):
             raise errors.OperationRefused("Choosing outputs needs LAMINA_API_GENERATION=runs.")
         self._budget.take_action()
@@ -289,6 +291,13 @@ def _known(execution: Execution | None, row_id: int) -> Execution:
     if execution is None:
         raise errors.OperationRefused(f"There is no execution {row_id} in this store.")
     return execution
+
+
+def _require_json(inputs: Mapping[str, Any]) -> None:
+    try:
+        json.dumps(dict(inputs), allow_nan=False, ensure_ascii=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise errors.OperationRefused(f"These inputs cannot be sent as JSON: {error}.") from None
 
 
 def _surely_not_started(error: errors.ApiError) -> bool:

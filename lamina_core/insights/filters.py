@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from lamina_core.api import wire
 from lamina_core.domain import Status
 from lamina_core.store.search import Criteria, Cursor
 
@@ -36,9 +37,9 @@ class ExecutionFilter:
         time_range = params.get("range", "all")
         return cls(
             statuses=frozenset(Status(word) for word in words if word in set(Status)),
-            app_id=params.get("app") or None,
+            app_id=_clean(params.get("app")),
             range=time_range if time_range in RANGES else "all",
-            text=params.get("q", "")[:_TEXT_LENGTH].replace("\x00", "") or None,
+            text=_clean(params.get("q")),
             older_than=_read_cursor(params.get("older")),
             newer_than=_read_cursor(params.get("newer")),
         )
@@ -61,6 +62,10 @@ class ExecutionFilter:
         return Criteria(self.statuses, self.app_id, now - length if length else None, self.text)
 
 
+def _clean(text: str | None) -> str | None:
+    return wire.clean_text((text or "").replace("\x00", "")[:_TEXT_LENGTH]) or None
+
+
 def _write_cursor(cursor: Cursor) -> str:
     return f"{cursor.created_at.astimezone(UTC).isoformat()}~{cursor.id}"
 
@@ -68,7 +73,8 @@ def _write_cursor(cursor: Cursor) -> str:
 def _read_cursor(text: str | None) -> Cursor | None:
     instant, _, row_id = (text or "").partition("~")
     try:
-        cursor = Cursor(datetime.fromisoformat(instant), int(row_id))
-    except ValueError:
+        created_at, number = datetime.fromisoformat(instant), int(row_id)
+        known = created_at.tzinfo is not None and 0 <= number < 2**63
+        return Cursor(created_at.astimezone(UTC), number) if known else None
+    except (ValueError, OverflowError):
         return None
-    return cursor if cursor.created_at.tzinfo and cursor.id < 2**63 else None

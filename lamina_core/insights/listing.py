@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from lamina_core.api import wire
 from lamina_core.domain import Execution, Status
 from lamina_core.insights.filters import ExecutionFilter
 from lamina_core.store import search
@@ -60,7 +61,7 @@ def read_changes(engines: Engines, wanted: ExecutionFilter, shown: Sequence[Exec
 
 def find_pasted(engines: Engines, text: str) -> list[int]:
     """Return our ids of the executions that a pasted id may mean: ours, Lamina's, or the beginning of Lamina's."""
-    pasted = text.strip().replace("\x00", "")
+    pasted = wire.clean_text(text.replace("\x00", "").strip())
     with engines.reading() as connection:
         found = search.find_ids_by_text(connection, pasted, limit=2) if pasted else []
         if not found and pasted.removeprefix("#").isdecimal() and len(pasted) < 18:

@@ -70,14 +70,14 @@ def format_short(span: timedelta) -> str:
 def format_span(span: timedelta) -> str:
     """Return a length of time in one or two units."""
     seconds = max(0.0, span.total_seconds())
-    if seconds < 10:
+    if seconds < 9.95:
         return f"{seconds:.1f} s".replace(".0 ", " ")
-    if seconds < 60:
+    if round(seconds) < 60:
         return f"{seconds:.0f} s"
-    if seconds < 3600:
+    if round(seconds) < 3600:
         minutes, rest = divmod(round(seconds), 60)
         return f"{minutes} min {rest} s" if rest and minutes < 10 else f"{minutes} min"
-    if seconds < 86_400:
+    if round(seconds / 60) < 1440:
         hours, rest = divmod(round(seconds / 60), 60)
         return f"{hours} h {rest} min" if rest else f"{hours} h"
     return f"{seconds / 86_400:.0f} d"

@@ -1,0 +1,18 @@
+"""The machine's clock: aware UTC, never backwards, and it really sleeps."""
+
+from datetime import UTC, datetime, timedelta
+
+from lamina_core.clock import SystemClock
+
+
+def test_now_is_aware_utc():
+    now = SystemClock().now()
+    assert now.utcoffset() == timedelta(0)
+    assert abs((datetime.now(UTC) - now).total_seconds()) < 5
+
+
+def test_monotonic_time_passes_while_it_sleeps():
+    clock = SystemClock()
+    before = clock.monotonic()
+    clock.sleep(0.01)
+    assert clock.monotonic() - before >= 0.009
