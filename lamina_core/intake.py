@@ -24,6 +24,8 @@ from lamina_core.store.executions import RemoteState
 
 log = logging.getLogger(__name__)
 
+_REASON_LENGTH = 2_000  # characters kept in the row that lists read
+
 
 class Effect(StrEnum):
     """What an update did."""
@@ -116,11 +118,9 @@ def _content(status: Status, error: str | None, outputs: tuple[Mapping[str, Any]
 
 
 def _reason(error: str | None, outputs: tuple[Mapping[str, Any], ...] | None) -> str | None:
-    """Return the trimmed top-level message, else the first error of an output."""
-    if error and error.strip():
-        return error.strip()
-    found = (wire.output_from(output).error for output in outputs or ())
-    return next((text.strip() for text in found if text and text.strip()), None)
+    """Return the trimmed top-level message, else the first error of an output; the raw report keeps it whole."""
+    found = (error, *(wire.output_from(output).error for output in outputs or ()))
+    return next((text.strip()[:_REASON_LENGTH] for text in found if text and text.strip()), None)
 
 
 def _write_report(
