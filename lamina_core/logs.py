@@ -10,7 +10,7 @@ BLANK = "[redacted]"
 _SECRET_SHAPES = (
     re.compile(r"lma_[A-Za-z0-9_\-]+"),
     re.compile(r"(?i)(?<=bearer )[A-Za-z0-9._~+/=\-]+"),
-    re.compile(r"(?<=[?&]start=)[A-Za-z0-9_\-]+|(?<=start%3D)[A-Za-z0-9_\-]+"),  # a start's token
+    re.compile(r"(?<=[?&]start=)[A-Za-z0-9_\-]+"),  # a start's token
     re.compile(r"(?i)(?<=%3Fstart%3D)[A-Za-z0-9_\-]+"),  # the same, as a part of the request that hands it over
     re.compile(r"(?<=://)[^/\s:]*:[^/\s]*(?=@)"),  # credentials in a database or proxy URL
 )
