@@ -44,6 +44,7 @@ async def lifespan(app: st.App) -> AsyncGenerator[dict[str, Any]]:  # noqa: ARG0
     """Run the parts for as long as the server runs; `serve` has started them, other ways of launching have not."""
     if not runtime.is_current():
         open_runtime().start()
+    logs.set_up([runtime.current().settings.api_key.reveal()])  # again: Streamlit has set up its own meanwhile
     importlib.import_module("pandas")  # warmed here, so that the first page does not wait for it
     importlib.import_module("streamlit.elements.arrow")
     runtime.settle_memory()
