@@ -53,5 +53,5 @@ def set_up(secrets: Iterable[str] = (), level: int = logging.INFO) -> None:
             library = logging.getLogger(name)
             library.handlers.clear()
             library.propagate = True
-    for noisy in ("httpx", "httpcore", "alembic", "uvicorn.access"):
+    for noisy in ("httpx", "httpcore", "alembic", "uvicorn.access", "uvicorn.error"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
