@@ -1,6 +1,6 @@
 """The words of Lamina Desk as types: statuses and the frozen records that travel between layers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -55,6 +55,13 @@ class Kind(StrEnum):
     IMAGE = "image"
     MULTI_STEP = "multi_step"
     VIDEO = "video"
+
+    @classmethod
+    def of_outputs(cls, types: Sequence[str]) -> "Kind":
+        """Guess it from the types of all outputs."""
+        if "video" in types:
+            return cls.VIDEO
+        return cls.MULTI_STEP if len(types) > 1 else cls.IMAGE
 
 
 class Origin(StrEnum):
@@ -133,10 +140,9 @@ class App:
     @property
     def kind(self) -> Kind:
         """Guess how long it takes from what it makes."""
-        made = {output.type for output in self.outputs} | set(self.produces)
-        if "video" in made:
+        if not self.outputs and "video" in self.produces:
             return Kind.VIDEO
-        return Kind.MULTI_STEP if len(self.outputs) > 1 else Kind.IMAGE
+        return Kind.of_outputs([output.type for output in self.outputs])
 
 
 @dataclass(frozen=True)

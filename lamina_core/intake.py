@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from lamina_core.api import wire
-from lamina_core.domain import POLLED, UNSETTLED_START, Absence, Event, Report, Source, Status, Update, Verdict
+from lamina_core.domain import POLLED, UNSETTLED_START, Absence, Event, Kind, Report, Source, Status, Update, Verdict
 from lamina_core.polling import schedule
 from lamina_core.store import deliveries, events, executions
 from lamina_core.store.executions import RemoteState
@@ -140,6 +140,7 @@ def _write_report(
             "started_at": report.started_at or state.started_at,
             "completed_at": report.completed_at,
             "updated_at": now,
+            "kind": _learn_kind(state, report),
         }
         payload["last_report"] = dict(report.raw)
         if report.outputs is not None:
@@ -151,6 +152,14 @@ def _write_report(
         columns["reported_as_of"] = update.as_of
     columns |= _plan_reads(state, update, effect, status, now)
     executions.write_remote(connection, state.id, columns, payload)
+
+
+def _learn_kind(state: RemoteState, report: Report) -> Kind:
+    """Return what the outputs show: their types when they are done, their number before."""
+    types = [str(output.get("type")) for output in report.outputs or ()]
+    if report.status is Status.COMPLETED and types:
+        return Kind.of_outputs(types)
+    return Kind.MULTI_STEP if len(types) > 1 and state.kind is Kind.IMAGE else state.kind
 
 
 def _plan_reads(

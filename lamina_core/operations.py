@@ -120,7 +120,7 @@ class Operations:
             token=request.token,
             app_id=request.app.app_id,
             app_name=request.app.name,
-            kind=request.app.kind,
+            kind=executions.learned_kind(connection, request.app.app_id) or request.app.kind,
             generation=self._generation,
             inputs=request.inputs,
             chosen_outputs=request.chosen_outputs,

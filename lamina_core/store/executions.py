@@ -225,6 +225,18 @@ def stale_starts(connection: sa.Connection, before: datetime) -> list[int]:
     return list(connection.execute(wanted).scalars())
 
 
+def learned_kind(connection: sa.Connection, app_id: str) -> Kind | None:
+    """Return what the last completed execution of the app turned out to be."""
+    wanted = (
+        sa.select(col(ExecutionTable.kind))
+        .where(col(ExecutionTable.app_id) == app_id, col(ExecutionTable.status) == Status.COMPLETED)
+        .order_by(col(ExecutionTable.created_at).desc(), col(ExecutionTable.id).desc())
+        .limit(1)
+    )
+    kind = connection.execute(wanted).scalar_one_or_none()
+    return Kind(kind) if kind else None
+
+
 def replays_of(connection: sa.Connection, row_id: int) -> list[Execution]:
     """Return the executions that were replayed from this one, oldest first."""
     wanted = sa.select(*ROW).where(col(ExecutionTable.replay_of) == row_id).order_by(col(ExecutionTable.id))

@@ -173,6 +173,21 @@ def test_the_reason_falls_back_to_the_first_output_in_error(engines, writer):
     assert row_of(engines, row).error_message == "no face found"
 
 
+@pytest.mark.parametrize(
+    ("types", "kind"),
+    [(["image"], Kind.IMAGE), (["image", "text"], Kind.MULTI_STEP), (["image", "video"], Kind.VIDEO)],
+)
+def test_the_kind_is_learned_from_what_was_made_for_the_next_start(engines, writer, types, kind):
+    row = started(writer)
+    outputs = [{"label": f"O{place}", "type": made, "status": "completed"} for place, made in enumerate(types)]
+    apply(writer, answered(row, report_data("queued", outputs=[{"type": "pending"} for _ in types])))
+    assert row_of(engines, row).kind is (Kind.IMAGE if len(types) == 1 else Kind.MULTI_STEP)
+    deliver(writer, report_data("completed", completed=9, outputs=outputs))
+    with engines.reading() as connection:
+        assert executions.learned_kind(connection, "app-1") is kind
+        assert executions.learned_kind(connection, "another") is None
+
+
 def test_a_verified_delivery_ends_the_execution(engines, writer):
     row = started(writer)
     apply(writer, answered(row))
