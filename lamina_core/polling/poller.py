@@ -3,7 +3,6 @@
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -25,6 +24,7 @@ log = logging.getLogger(__name__)
 TICK = 0.25  # seconds between two looks at what is due
 READS_AT_ONCE = 4
 _HEARTBEAT = timedelta(seconds=4)
+_STOP_PATIENCE = 0.5  # seconds for the round under way when the poller is stopped
 
 
 @dataclass
@@ -65,7 +65,6 @@ class Poller:
         self._failed: dict[int, datetime] = {}  # reads of which nothing was stored, and when
         self._holds_lease = False
         self._heartbeat_at: datetime | None = None
-        self._pool = ThreadPoolExecutor(READS_AT_ONCE, thread_name_prefix="poll")
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="poller", daemon=True)
 
@@ -74,11 +73,10 @@ class Poller:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the loop and give the lease back; reads under way are left to end by themselves."""
+        """End the loop and give the lease back; reads and chores under way are left to end by themselves."""
         self._stop.set()
         if self._thread.is_alive():
-            self._thread.join()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+            self._thread.join(_STOP_PATIENCE)
         if self._holds_lease:
             self._holds_lease = False
             try:
@@ -122,7 +120,8 @@ class Poller:
             if len(self._reading) >= READS_AT_ONCE or not self._budget.take_poll():
                 return
             self._reading.add(execution.id)
-            self._pool.submit(self._read_in_background, execution)
+            # Not a pool's thread: the process must be able to end while Lamina lets a read hang.
+            threading.Thread(target=self._read_in_background, args=(execution,), name="poll", daemon=True).start()
 
     def _keep_lease(self, now: datetime) -> bool:
         """Say whether this process holds the lease, with a sign of life every few seconds."""

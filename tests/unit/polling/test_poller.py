@@ -3,6 +3,7 @@
 import itertools
 import logging
 import threading
+import time
 from datetime import timedelta
 
 import httpx
@@ -231,6 +232,27 @@ def test_stopping_twice_is_stopping_once(desk, writer):
     poller.stop()
     with desk.engines.reading() as connection:
         assert leases.read(connection, leases.POLLER) is None
+
+
+def test_stopping_waits_neither_for_a_chore_nor_for_a_read_that_hangs(desk, lamina, clock, until):
+    desk.start("e-1")
+    clock.advance(10)
+    lamina.gate = threading.Event()
+    reading = desk.poller()
+    reading.step()
+    until(lambda: lamina.asked == ["e-1"])
+    hanging = desk.poller("one", chores=[Chore("hanging", timedelta(hours=1), lamina.gate.wait, asks_lamina=False)])
+    hanging.start()
+    until(lambda: hanging._chores[0].due_at is not None)
+    began = time.monotonic()
+    reading.stop()
+    hanging.stop()
+    assert time.monotonic() - began < 2
+    with desk.engines.reading() as connection:
+        assert leases.read(connection, leases.POLLER) is None
+    assert all(thread.daemon for thread in threading.enumerate() if thread.name in {"poll", "poller"})
+    lamina.gate.set()
+    until(lambda: not reading._reading and not hanging._thread.is_alive())
 
 
 def test_a_lease_that_cannot_be_given_back_does_not_keep_the_process(desk, writer):
