@@ -225,6 +225,7 @@ def test_every_key_of_the_set_is_tried(app, lamina, post):
         b'{"data": {"executionId": "", "status": "completed"}}',
         b'{"data": {"executionId": "e-1", "status": "completed", "outputs": 5}}',
         b'{"data": {"executionId": "e-1", "status": "completed", "n": NaN}}',
+        b'{"data": {"executionId": "e-1", "status": "completed", "n": 1e999}}',
         b'{"data": {"executionId": "e-1", "status": "completed"',
         b"[" * 20_000,
         b'{"data": {"executionId": "e-1", "status": "completed", "n": ' + b"9" * 10_000 + b"}}",
@@ -239,6 +240,12 @@ def test_a_verified_body_that_cannot_be_read_is_taken_and_flagged(app, engines, 
 def test_a_verified_delivery_for_an_unknown_id_is_taken_and_kept(app, engines, post):
     assert deliver(app, post).status_code == 200
     assert (newest(engines).reason, newest(engines).execution) == ("unknown_execution", None)
+
+
+@pytest.mark.parametrize("instant", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "soon", 5, None])
+def test_an_impossible_instant_is_no_reason_to_refuse_a_verified_delivery(app, post, instant):
+    post.body = json.dumps({"data": {"executionId": "e-1", "status": "completed", "completedAt": instant}}).encode()
+    assert deliver(app, post).status_code == 200
 
 
 def test_the_same_delivery_twice_is_answered_200_twice_and_linked(app, engines, clock, post):

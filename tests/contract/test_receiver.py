@@ -1,0 +1,205 @@
+"""Our receiver on a real server, and what a Lamina that misbehaves on demand makes of it."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from lamina_core import config, runtime
+from lamina_core.clock import SystemClock
+from lamina_core.config import DATA
+from lamina_core.domain import App, Operator, Role, Status
+from lamina_core.operations import StartRequest
+from lamina_core.sandbox.server import Sandbox
+from lamina_core.store import executions
+from lamina_core.webhooks.receiver import PATH
+
+ADA = Operator("Ada", Role.OPERATOR)
+FOUR = 4  # POSTs of a webhook that is never taken
+
+
+class ShiftedClock(SystemClock):
+    """The machine's clock, some seconds off."""
+
+    shift = 0.0
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(seconds=self.shift)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    ends = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < ends, "it took longer than 20 s"
+        time.sleep(0.01)
+
+
+class Desk:
+    """A process without a poller: only webhooks move its executions."""
+
+    def __init__(self, folder, lamina: Sandbox, clock: ShiftedClock) -> None:
+        self.clock = clock
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        given = {
+            "LAMINA_API_KEY": "lma_test",
+            "LAMINA_BASE_URL": lamina.base_url,
+            "LAMINA_DATABASE_URL": f"sqlite:///{folder / 'desk.db'}",
+            "LAMINA_PUBLIC_URL": f"http://127.0.0.1:{self.port}",
+            "LAMINA_RATE_LIMIT_PER_MINUTE": "6000",
+        }
+        self.parts = runtime.build(config.load(given), clock)
+        app = Starlette(routes=[Route(PATH, self.parts.receiver.receive, methods=["POST"])])
+        self._server = uvicorn.Server(
+            uvicorn.Config(app, log_config=None, lifespan="off", ws="none", timeout_graceful_shutdown=1)
+        )
+        self._thread = threading.Thread(target=self._server.run, args=([self._listener],))
+
+    def open(self) -> None:
+        self._thread.start()
+        wait_until(lambda: self._server.started)
+
+    def close(self) -> None:
+        self._server.should_exit = True
+        self._thread.join(10)
+        self.parts.stop()
+
+    def start(self, notes: str) -> int:
+        app = App("7a62d16d-dbe6-47f2-875e-efb4c6dea863", "Studio Product Shot", None, is_public=True)
+        request = StartRequest(f"{time.monotonic_ns():032x}", app, {"Scene Notes": notes})
+        return self.parts.operations.start(ADA, request, self.parts.webhook_url)
+
+    def status(self, row: int) -> Status:
+        with self.parts.engines.reading() as connection:
+            return executions.find(connection, row).status
+
+    def kept(self) -> list[sa.Row]:
+        with self.parts.engines.reading() as connection:
+            return list(connection.exec_driver_sql("SELECT * FROM delivery ORDER BY id"))
+
+    def talk(self, sent: bytes) -> socket.socket:
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        connection.sendall(sent)
+        return connection
+
+
+@pytest.fixture
+def lamina():
+    running = Sandbox(
+        catalogue_file=DATA / "catalogue.json",
+        database=None,
+        clock=SystemClock(),
+        seed=7,
+        speed=400.0,
+        rate_limit=0,
+        port=0,
+    )
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def desk(tmp_path, lamina):
+    opened = Desk(tmp_path, lamina, ShiftedClock())
+    opened.open()
+    yield opened
+    opened.close()
+
+
+def test_a_webhook_ends_an_execution_that_nobody_polls(desk):
+    row = desk.start("as usual")
+    wait_until(lambda: desk.status(row) is Status.COMPLETED)
+    (kept,) = desk.kept()
+    assert (kept.verdict, kept.reason, kept.execution) == ("accepted", None, row)
+
+
+def test_a_duplicate_is_taken_and_linked(desk):
+    row = desk.start("[fault:duplicate_webhook]")
+    wait_until(lambda: len(desk.kept()) == 2)
+    assert desk.status(row) is Status.COMPLETED
+    assert [(kept.verdict, kept.reason, kept.execution) for kept in desk.kept()] == [
+        ("accepted", None, row),
+        ("accepted", "duplicate", row),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("wrong_signature", "not_verified"),
+        ("stale_timestamp", "stale_timestamp"),
+        ("milliseconds_timestamp", "future_timestamp"),
+        ("mismatched_request_id", "request_id_mismatch"),
+    ],
+)
+def test_what_does_not_verify_is_refused_each_time_and_moves_nothing(desk, fault, reason):
+    row = desk.start(f"[fault:{fault}]")
+    wait_until(lambda: len(desk.kept()) == FOUR)
+    assert {(kept.verdict, kept.reason, kept.execution) for kept in desk.kept()} == {("rejected", reason, None)}
+    assert desk.status(row) is Status.QUEUED
+
+
+def test_a_rotated_key_is_fetched_and_accepted(desk):
+    desk.clock.shift = -61
+    assert desk.parts.keys.refresh()
+    desk.clock.shift = 0
+    row = desk.start("[fault:rotated_key]")
+    wait_until(lambda: desk.status(row) is Status.COMPLETED)
+    assert desk.kept()[-1].key_id == "lamina-webhook-v2"
+
+
+def test_a_start_whose_answer_was_lost_is_settled_by_its_webhook(desk):
+    row = desk.start("[fault:answer_lost]")
+    wait_until(lambda: desk.status(row) is Status.COMPLETED)
+    with desk.parts.engines.reading() as connection:
+        assert executions.find(connection, row).execution_id == desk.kept()[0].request_id
+
+
+def test_a_process_without_keys_and_with_a_clock_two_minutes_off_takes_its_first_webhook(desk):
+    desk.clock.shift = 120
+    assert not desk.parts.keys.keys()
+    row = desk.start("as usual")
+    wait_until(lambda: desk.status(row) is Status.COMPLETED)
+    assert [kept.verdict for kept in desk.kept()] == ["accepted"]
+
+
+HEAD = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n".encode()
+
+
+def answer_of(connection: socket.socket) -> bytes:
+    parts = []
+    while part := connection.recv(65_536):
+        parts.append(part)
+        if b'"}' in part:
+            break
+    connection.close()
+    return b"".join(parts)
+
+
+def test_too_much_is_refused_before_it_has_all_come(desk):
+    connection = desk.talk(HEAD + b"Content-Length: 500000000\r\n\r\n" + b"x" * 1_000_001)
+    answer = answer_of(connection)
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert b"too_large" in answer
+
+
+def test_chunks_without_an_announced_length_are_bounded_too(desk):
+    chunk = b"%x\r\n" % 600_000 + b"x" * 600_000 + b"\r\n"
+    answer = answer_of(desk.talk(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunk + chunk))
+    assert answer.startswith(b"HTTP/1.1 413")
+
+
+def test_a_sender_that_hangs_up_in_the_middle_is_kept_as_such_and_hurts_nobody(desk):
+    desk.talk(HEAD + b'Content-Length: 100\r\n\r\n{"data"').close()
+    wait_until(lambda: len(desk.kept()) == 1)
+    assert desk.kept()[0].reason == "cut_off"
+    row = desk.start("as usual")
+    wait_until(lambda: desk.status(row) is Status.COMPLETED)
