@@ -77,11 +77,19 @@ def problems_elsewhere(problems: list[FieldProblem], app: App) -> list[FieldProb
 
 def fits_widget(parameter: Parameter, value: Any) -> bool:
     """Say whether the form's control for this parameter can hold this value unchanged."""
-    if parameter.multiple:
-        return isinstance(value, list) and all(isinstance(item, str) and "\n" not in item for item in value)
     if parameter.type == "options":
-        return value in parameter.options
-    return isinstance(value, str)
+        if not parameter.multiple:
+            return value in parameter.options
+        return isinstance(value, list) and all(item in parameter.options for item in value)
+    texts = value if parameter.multiple else [value]
+    return isinstance(texts, list) and all(_fits_box(text, one_line=parameter.multiple) for text in texts)
+
+
+def _fits_box(text: Any, *, one_line: bool) -> bool:
+    """Say whether a browser's text box gives this text back: it turns every line's end into \\n."""
+    if not isinstance(text, str) or "\r" in text or wire.clean_text(text) != text:
+        return False
+    return not one_line or (text != "" and "\n" not in text)
 
 
 def to_json(inputs: Mapping[str, Any]) -> str:
@@ -97,4 +105,8 @@ def from_json(text: str) -> dict[str, Any]:
         raise ValueError(f"This is not JSON: {error}.") from None
     if not isinstance(inputs, dict):
         raise ValueError('Inputs are an object: {"name of the parameter": value}.')
+    try:
+        to_json(inputs).encode()
+    except UnicodeEncodeError:
+        raise ValueError("A text holds half a character (a lone surrogate), which cannot be sent.") from None
     return inputs

@@ -11,49 +11,51 @@ from lamina_core.domain import POLLED, Execution, Status
 from lamina_core.insights import detail, wording
 from lamina_core.insights.detail import Detail
 from pages.components import frame, navigation, outputs, status
-from pages.components.messages import plain, show_error, shown
+from pages.components.messages import describe, plain, shown
 
 parts = runtime.current()
 
 
-def act(label: str, action: Callable[[], None]) -> None:
-    """Do what a button asked for and say how it went."""
+def act(execution: Execution, label: str, action: Callable[[], None]) -> None:
+    """Do what a button asked for and say how it went; an error stays through refreshes until the next action."""
+    st.session_state.pop("action_error", None)
     try:
         action()
     except errors.DeskError as error:
-        show_error(error)
+        st.session_state["action_error"] = (execution.id, f"{frame.format_clock(frame.now())}  {describe(error)}")
     else:
         st.toast(label, icon=":material/check:")
-        st.rerun(scope="app")
+    st.rerun(scope="app")
 
 
 def replay(execution: Execution) -> None:
     token = st.session_state.pop(f"replay_token:{execution.id}")
-    try:
-        row_id = parts.operations.replay(frame.operator(), execution.id, token, parts.webhook_url)
-    except errors.DeskError as error:
-        show_error(error)
-    else:
-        navigation.open_page("execution", id=str(row_id))
+    row_id = parts.operations.replay(frame.operator(), execution.id, token, parts.webhook_url)
+    navigation.open_page("execution", id=str(row_id))
 
 
 def show_actions(execution: Execution) -> None:
     st.session_state.setdefault(f"replay_token:{execution.id}", operations.new_token(parts.rng))
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         settled = execution.status is not Status.STARTING
         if st.button("Replay", icon=":material/replay:", type="primary", disabled=not settled, help="Start it again"):
-            replay(execution)
+            act(execution, "Started again", lambda: replay(execution))
         if st.button("Check now", icon=":material/sync:", disabled=execution.execution_id is None):
-            act("Read from Lamina", lambda: parts.operations.check(frame.operator(), execution.id))
+            act(execution, "Read from Lamina", lambda: parts.operations.check(frame.operator(), execution.id))
         if parts.operations.supports(Feature.CANCEL):
             can_cancel = execution.status in POLLED
             if st.button("Cancel", icon=":material/block:", disabled=not can_cancel):
-                act("Asked Lamina to cancel", lambda: parts.operations.cancel(frame.operator(), execution.id))
+                act(
+                    execution, "Asked Lamina to cancel", lambda: parts.operations.cancel(frame.operator(), execution.id)
+                )
         else:
             st.caption("Cancelling needs LAMINA_API_GENERATION=runs.")
         if not parts.settings.sandbox and execution.execution_id:
             url = f"{parts.settings.base_url}/runs/{execution.execution_id}"
             st.link_button("Open in Lamina", url, icon=":material/open_in_new:")
+    failed_for, text = st.session_state.get("action_error", (None, ""))
+    if failed_for == execution.id:
+        st.error(text, icon="⚠️")
 
 
 def show_head(found: Detail) -> None:

@@ -72,7 +72,8 @@ def show_apps() -> None:
 
 def leave_json() -> None:
     """Take the edited JSON back into the form; broken JSON stays on the screen."""
-    draft, text = st.session_state["draft"], st.session_state.get("inputs_json")
+    draft = st.session_state["draft"]
+    text = st.session_state.get(f"inputs_json:{draft.token}")
     if st.session_state["as_json"] or text is None:
         return
     try:
@@ -85,8 +86,9 @@ def show_inputs(draft: Draft) -> dict[str, Any] | None:
     """Draw the form or its JSON; None while the JSON is broken."""
     if not st.toggle("Show as JSON", key="as_json", on_change=leave_json):
         return inputs_form.show_form(draft.app, draft.token, draft.inputs, draft.problems)
-    st.session_state.setdefault("inputs_json", drafts.to_json(draft.inputs))
-    text = st.text_area("Inputs", key="inputs_json", height=420, label_visibility="collapsed")
+    key = f"inputs_json:{draft.token}"
+    st.session_state.setdefault(key, drafts.to_json(draft.inputs))
+    text = st.text_area("Inputs", key=key, height=420, label_visibility="collapsed")
     for problem in draft.problems:
         st.error(f"{plain(problem.field or 'Inputs')}: {plain(problem.message)}", icon=":material/error:")
     try:
@@ -119,7 +121,7 @@ def show_side(draft: Draft) -> list[str]:
     labels = [output.label for output in draft.app.outputs]
     chosen: list[str] = []
     if parts.operations.supports(Feature.CHOOSE_OUTPUTS) and len(set(labels)) > 1:
-        chosen = st.pills("It makes", list(dict.fromkeys(labels)), selection_mode="multi", format_func=plain)
+        chosen = st.pills("It makes", list(dict.fromkeys(labels)), selection_mode="multi", format_func=plain, wrap=True)
         st.caption("Choose outputs to make only those; none chosen makes all.")
     else:
         if labels or draft.app.produces:
@@ -158,7 +160,7 @@ def show_draft(draft: Draft) -> None:
         ):
             with shown():
                 start(draft, outputs)
-            st.rerun()
+                st.rerun()
         with st.expander("Copy as curl", icon=":material/terminal:"):
             settings = parts.settings
             command = curl.build_start(

@@ -74,10 +74,12 @@ def _show_go_to() -> None:
         label_visibility="collapsed",
         help="Lamina's id of an execution, the beginning of one, or our own number",
     )
-    if not pasted or pasted == st.session_state.get("went_to"):
+    if pasted == st.session_state.get("went_to"):
+        return
+    st.session_state["went_to"] = pasted
+    if not pasted:
         return
     found = listing.find_pasted(runtime.current().engines, pasted)
-    st.session_state["went_to"] = pasted
     if len(found) == 1:
         navigation.open_page("execution", id=str(found[0]))
     if found:

@@ -22,9 +22,14 @@ def shown() -> Generator[None]:
 
 def show_error(error: errors.DeskError) -> None:
     """Draw one error, with Lamina's request id where there is one."""
+    st.error(describe(error), icon="⚠️")
+
+
+def describe(error: errors.DeskError) -> str:
+    """Return the Markdown of one error that an operator is about to see."""
     log.warning("shown to an operator: %s", error)
     request_id = getattr(error, "request_id", None)
-    st.error(plain(str(error)) + (f"\n\nLamina's request id: `{request_id}`" if request_id else ""), icon="⚠️")
+    return plain(str(error)) + (f"\n\nLamina's request id: `{request_id}`" if request_id else "")
 
 
 def plain(text: str) -> str:

@@ -1,11 +1,10 @@
 """What an execution made: pictures, players, texts and errors, each by its own status."""
 
-from urllib.parse import urlsplit
-
 import streamlit as st
 
 from lamina_core import runtime
 from lamina_core.domain import Output
+from pages.components.links import is_link
 from pages.components.messages import plain
 
 _COLUMNS = 3
@@ -16,7 +15,8 @@ def show_outputs(outputs: tuple[Output, ...]) -> None:
     columns = st.columns(_COLUMNS)
     for place, output in enumerate(outputs):
         with columns[place % _COLUMNS].container(border=True):
-            st.caption(f"**{plain(output.label)}** · {plain(output.type)} · {plain(output.status)}")
+            kinds = [output.status] if output.type == "pending" else [output.type, output.status]
+            st.caption(" · ".join((f"**{plain(output.label)}**", *map(plain, kinds))))
             _show_value(output)
 
 
@@ -28,9 +28,9 @@ def _show_value(output: Output) -> None:
             st.caption(":material/hourglass: not ready yet")
     elif not isinstance(output.value, str):
         st.json(output.value)
-    elif _is_link(output.value) and output.type in {"image", "video", "audio"}:
+    elif is_link(output.value) and output.type in {"image", "video", "audio"}:
         _show_media(output.value, output.type)
-    elif _is_link(output.value):
+    elif is_link(output.value):
         st.link_button("Open", output.value, icon=":material/open_in_new:")
     else:
         st.code(output.value, language=None, wrap_lines=True)
@@ -49,8 +49,3 @@ def _show_media(url: str, kind: str) -> None:
     else:
         st.audio(url)
     st.link_button("Open in a new tab", url, icon=":material/open_in_new:", type="tertiary")
-
-
-def _is_link(value: str) -> bool:
-    parts = urlsplit(value) if value.startswith(("http://", "https://")) else None
-    return bool(parts and parts.hostname)
