@@ -65,11 +65,12 @@ def test_json_to_edit_shows_every_letter_as_it_is():
         '{"a": NaN}',
         '{"a": -Infinity}',
         '{"a": 1e999}',
+        '{"a": "\\ud800"}',
         '{"a": "\ud800"}',
     ],
 )
 def test_broken_json_is_told_and_not_raised_as_anything_else(text):
-    with pytest.raises(ValueError, match=r"not JSON|Inputs are an object"):
+    with pytest.raises(ValueError, match=r"not JSON|Inputs are an object|cannot be sent"):
         drafts.from_json(text)
 
 
@@ -181,6 +182,13 @@ def test_problems_find_their_field_or_stand_for_themselves():
         (parameter(type_="url", multiple=True), LINK, False),
         (parameter(type_="url", multiple=True), [f"{LINK}\n"], False),
         (parameter(type_="url", multiple=True), [5], False),
+        (parameter(type_="url", multiple=True), [""], False),
+        (parameter(type_="options", options=("a", "b"), multiple=True), ["b", "a"], True),
+        (parameter(type_="options", options=("a", "b"), multiple=True), ["c"], False),
+        (parameter(type_="options", options=("a", "b"), multiple=True), "a", False),
+        (parameter(), "x\r\ny", False),  # a browser gives back other line ends
+        (parameter(), "\ud800", False),
+        (parameter(), "\x00", False),
     ],
 )
 def test_a_control_is_offered_only_for_what_it_can_hold_unchanged(made, value, fits):

@@ -113,6 +113,14 @@ def test_an_age_is_told(ago, text):
     assert wording.format_age(None if ago is None else T0 - timedelta(seconds=ago), T0) == text
 
 
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(-5, "0 s"), (59.9, "59 s"), (60, "1 min"), (3_599, "59 min"), (7_200, "2 h"), (200_000, "2 d")],
+)
+def test_a_column_tells_a_length_of_time_in_one_unit(seconds, text):
+    assert wording.format_short(timedelta(seconds=seconds)) == text
+
+
 def test_an_open_execution_has_no_duration():
     assert wording.duration_of(EXECUTION) is None
     assert wording.duration_of(replace(EXECUTION, completed_at=T0 + timedelta(seconds=9))) == timedelta(seconds=9)
