@@ -36,9 +36,8 @@ def take_filters() -> None:
     )
 
 
-def show_filters(counts: dict[Status, Count]) -> None:
+def show_filters() -> None:
     """Draw the filters as the URL has them: it is the truth, the widgets only write it."""
-    st.session_state["filter_status"] = [name for name in Status if name in wanted.statuses]
     st.session_state["filter_app"] = wanted.app_id or ""
     st.session_state["filter_range"] = wanted.range
     st.session_state["filter_text"] = wanted.text or ""
@@ -69,6 +68,10 @@ def show_filters(counts: dict[Status, Count]) -> None:
         on_change=take_filters,
         label_visibility="collapsed",
     )
+
+
+def show_statuses(counts: dict[Status, Count]) -> None:
+    st.session_state["filter_status"] = [name for name in Status if name in wanted.statuses]
     st.pills(
         "Status",
         list(Status),
@@ -81,7 +84,6 @@ def show_filters(counts: dict[Status, Count]) -> None:
 
 
 def show_page_links(shown_now: listing.Listing) -> None:
-    capped = any(count.capped for count in shown_now.counts.values())
     with st.container(horizontal=True, vertical_alignment="center"):
         for label, icon, there in (
             ("Newer", ":material/chevron_left:", shown_now.newer),
@@ -91,27 +93,31 @@ def show_page_links(shown_now: listing.Listing) -> None:
                 show(there)
                 st.rerun()
         st.caption(
-            f"{len(shown_now.rows)} rows. Counts are exact{', those with + are capped' if capped else ''}; "
+            f"{len(shown_now.rows)} rows. Counts are exact, those with + stop counting there; "
             "sorting by a header sorts the rows shown."
         )
 
 
 def show_live_rows() -> None:
     """Draw the same rows with their present status; newer ones wait until they are asked for."""
+    if ExecutionFilter.from_params(st.query_params.to_dict()) != wanted:
+        st.rerun(scope="app")
     with shown():
         changes = listing.read_changes(engines, wanted, first.rows, frame.now())
-        if changes.newer.number and wanted.older_than is None and wanted.newer_than is None:
-            label = f"{format_count(changes.newer)} new"
-            if st.button(label, icon=":material/arrow_upward:", key="show_new", type="primary"):
-                st.rerun(scope="app")
+        with st.container(horizontal=True):
+            show_statuses(changes.counts)
+            if changes.newer.number and wanted.older_than is None and wanted.newer_than is None:
+                label = f"{format_count(changes.newer)} new"
+                if st.button(label, icon=":material/arrow_upward:", key="show_new", type="primary"):
+                    st.rerun(scope="app")
         if changes.rows:
             tables.show_executions(changes.rows, changes.as_of, "executions")
 
 
 first = listing.read_listing(engines, wanted, frame.now())
-show_filters(first.counts)
+show_filters()
+st.fragment(show_live_rows, run_every=frame.refresh_interval())()
 if first.rows:
-    st.fragment(show_live_rows, run_every=frame.refresh_interval())()
     show_page_links(first)
 elif wanted.to_params():
     st.info("No execution matches these filters.", icon=":material/filter_alt_off:")

@@ -16,18 +16,19 @@ PAGE = 50  # rows
 
 @dataclass(frozen=True)
 class Listing:
-    """What the screen shows; `counts` follow every filter but the statuses."""
+    """A page of rows, and the filters that lead to the pages beside it."""
 
     rows: tuple[Execution, ...]
-    counts: dict[Status, Count]
     older: ExecutionFilter | None
     newer: ExecutionFilter | None
-    as_of: datetime
 
 
 @dataclass(frozen=True)
 class Changes:
-    """The same rows as they stand now, and how many newer ones the list does not show."""
+    """The same rows as they stand now, and how many newer ones the list does not show.
+
+    `counts` follow every filter but the statuses.
+    """
 
     rows: tuple[Execution, ...]
     counts: dict[Status, Count]
@@ -36,17 +37,16 @@ class Changes:
 
 
 def read_listing(engines: Engines, wanted: ExecutionFilter, now: datetime) -> Listing:
-    """Read one page and its counts."""
+    """Read one page."""
     criteria = wanted.criteria(now)
     with engines.reading() as connection:
         page = search.find_page(connection, criteria, PAGE, older_than=wanted.older_than, newer_than=wanted.newer_than)
-        counts = search.count_by_status(connection, criteria)
     older = newer = None
     if page.rows and page.has_older:
         older = replace(wanted, older_than=_cursor(page.rows[-1]), newer_than=None)
     if page.rows and page.has_newer:
         newer = replace(wanted, older_than=None, newer_than=_cursor(page.rows[0]))
-    return Listing(page.rows, counts, older, newer, now)
+    return Listing(page.rows, older, newer)
 
 
 def read_changes(engines: Engines, wanted: ExecutionFilter, shown: Sequence[Execution], now: datetime) -> Changes:
