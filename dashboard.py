@@ -26,6 +26,8 @@ from lamina_core.webhooks import receiver
 
 log = logging.getLogger("dashboard")
 
+os.chdir(config.PROJECT)  # where Streamlit looks for its settings, wherever it was launched
+
 STOP_LIMIT = 1  # seconds that open streams and slow answers get when the process is asked to stop
 SCRIPT = config.PROJECT / "pages" / "router.py"  # not beside a pages/ folder: Streamlit's own discovery stays off
 
@@ -43,7 +45,11 @@ def open_runtime() -> runtime.Runtime:
 async def lifespan(app: st.App) -> AsyncGenerator[dict[str, Any]]:  # noqa: ARG001 - Streamlit hands it over
     """Run the parts for as long as the server runs; `serve` has started them, other ways of launching have not."""
     if not runtime.is_current():
-        open_runtime().start()
+        try:
+            open_runtime().start()
+        except errors.DeskError as error:
+            log.critical("Lamina Desk cannot start. %s", error)
+            os._exit(1)  # an exception would come out as pages of the server's own traceback
     logs.set_up([runtime.current().settings.api_key.reveal()])  # again: Streamlit has set up its own meanwhile
     importlib.import_module("pandas")  # warmed here, so that the first page does not wait for it
     importlib.import_module("streamlit.elements.arrow")
@@ -81,6 +87,7 @@ app = st.App(
         Route(receiver.PATH, receive_delivery, methods=METHODS),
         Route("/healthz", tell_health),
         Route("/operator", identity.set_operator, methods=["POST"]),
+        *(Route(path, refuse_path, methods=METHODS) for path in ("/webhooks", "/api", "/readyz", "/metrics")),
         Route("/webhooks/{rest:path}", refuse_path, methods=METHODS),
         Route("/api/{rest:path}", refuse_path, methods=METHODS),
     ],
@@ -105,7 +112,6 @@ def bind(host: str, port: int) -> socket.socket:
 
 def serve() -> None:
     """Bind first, so that a taken port is told before anything starts; then run until a signal."""
-    os.chdir(config.PROJECT)  # where Streamlit looks for its settings
     settings = config.from_environment()
     listener = bind(settings.host, settings.port)
     host, port = listener.getsockname()[:2]

@@ -9,7 +9,7 @@ last is the truth.
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -58,6 +58,10 @@ def apply_update(connection: sa.Connection, update: Update, now: datetime) -> Ou
         # Lamina's id of a start was settled before by its token; a second id for one start cannot be ours to choose.
         log.error("execution %s is known as %s, not %s", state.id, state.execution_id, report.execution_id)
         return Outcome(Effect.STALE, state.id)
+    if state.execution_id is None and executions.id_by_execution_id(connection, report.execution_id) is not None:
+        reason = f"Lamina answered with the id of another execution, {report.execution_id}."
+        lost = replace(update, report=None, absence=Absence.START_LOST, reason=reason)
+        return Outcome(_apply_absence(connection, state, lost, now), state.id)
     effect = judge(state, update, report)
     _write_report(connection, state, update, report, effect, now)
     if state.execution_id is None:
@@ -103,7 +107,10 @@ def _judge_ends(state: RemoteState, update: Update, report: Report) -> Effect:
         return Effect.CHANGED if report.completed_at > state.completed_at else Effect.STALE
     if update.source is Source.DELIVERY:
         return Effect.DISPUTED
-    return Effect.CHANGED if _began_later(update.as_of, state.reported_as_of) else Effect.STALE
+    if not _began_later(update.as_of, state.reported_as_of):
+        return Effect.STALE
+    # A read that began before the contradicting delivery came cannot know better than it.
+    return Effect.DISPUTED if state.delivered_at and update.as_of < state.delivered_at else Effect.CHANGED
 
 
 def _began_later(as_of: datetime, known: datetime | None) -> bool:
@@ -148,8 +155,10 @@ def _write_report(
         _note_change(connection, state, update.source, report, now)
     elif effect is Effect.SAME and not status.terminal and report.outputs is not None:
         payload = {"last_report": dict(report.raw), "outputs": [dict(output) for output in report.outputs]}
-    if update.source is not Source.DELIVERY and effect in {Effect.CHANGED, Effect.SAME}:
-        columns["reported_as_of"] = update.as_of
+    elif effect is Effect.SAME and status.terminal:
+        columns["completed_at"] = state.completed_at or report.completed_at
+    if effect in {Effect.CHANGED, Effect.SAME}:
+        columns["delivered_at" if update.source is Source.DELIVERY else "reported_as_of"] = update.as_of
     columns |= _plan_reads(state, update, effect, status, now)
     executions.write_remote(connection, state.id, columns, payload)
 
@@ -239,6 +248,7 @@ def _apply_delivery(connection: sa.Connection, kept: deliveries.Kept, now: datet
     except ValueError:
         deliveries.link(connection, kept.id, execution=None, reason="unreadable_body")
         return
+    deliveries.name_execution(connection, kept.id, report.execution_id)
     original = deliveries.first_same(connection, kept.id, report.execution_id, kept.content_hash)
     if original is not None:
         known = executions.id_by_execution_id(connection, report.execution_id)

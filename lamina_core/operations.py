@@ -4,7 +4,7 @@ import json
 import logging
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 
 START_ANSWER_LIMIT = timedelta(seconds=65)  # the client's deadline + 30 s: no answer is on its way any more
 DETAILS_FRESH = timedelta(minutes=5)
+ANSWER_PATIENCE = 10.0  # seconds for which a database that takes nothing is asked again to keep a start's answer
 
 
 @dataclass(frozen=True)
@@ -105,15 +106,32 @@ class Operations:
             return row_id
         began = self._clock.now()
         webhook = webhook_url and f"{webhook_url}?{urlencode({'start': request.token})}"
-        update = self._send_start(row_id, request, webhook, began)
-        self._writer.run(lambda connection: intake.apply_update(connection, update, self._clock.now()), order=row_id)
+        self._keep_answer(self._send_start(row_id, request, webhook, began))
         return row_id
+
+    def _keep_answer(self, update: Update) -> None:
+        """Store a start's answer, trying for a while: nobody else knows the id that it may hold."""
+        ends = self._clock.monotonic() + ANSWER_PATIENCE
+        while True:
+            try:
+                self._settle_start(update)
+            except errors.StoreError as error:
+                named = update.report.execution_id if update.report else "no execution"
+                log.warning("the answer to start %s, naming %s, is not stored: %s", update.execution, named, error)
+                if self._clock.monotonic() > ends:
+                    raise
+            else:
+                return
+            self._clock.sleep(1.0)
 
     def _record_intent(
         self, connection: sa.Connection, operator: Operator, request: StartRequest, webhook_expected: bool
     ) -> tuple[int, bool]:
         known = executions.id_by_token(connection, request.token)
         if known is not None:
+            sent = executions.find_payload(connection, known)
+            if sent is not None and sent.inputs != dict(request.inputs):
+                raise errors.OperationRefused(f"This form was already sent, with other inputs, as #{known}.")
             return known, False
         now = self._clock.now()
         intent = Intent(
@@ -240,7 +258,8 @@ class Operations:
     def estimate(self, app_id: str) -> Estimate:
         """Return what a start would cost."""
         self._budget.take_action()
-        return self._client.estimate(app_id)
+        estimate = self._client.estimate(app_id)
+        return estimate if estimate.balance is not None else replace(estimate, balance=self._client.usage())
 
     def supports(self, feature: Feature) -> bool:
         """Say whether the API generation in use has the feature."""
@@ -270,7 +289,7 @@ class Operations:
                     now,
                     row_id,
                     absence=Absence.START_LOST,
-                    reason="The answer to this start was lost: the dashboard stopped before it came.",
+                    reason="No answer to this start was recorded here.",
                 )
             )
 

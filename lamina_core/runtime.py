@@ -145,7 +145,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Runtime:
         keys=keys,
         receiver=deliveries_receiver,
         operations=operations,
-        links=LinkChecker(urlsplit(settings.base_url).hostname, clock),
+        links=LinkChecker(urlsplit(settings.base_url).netloc, clock),
         poller=poller,
         sandbox=_sandbox(settings, clock, rng) if settings.sandbox else None,
     )

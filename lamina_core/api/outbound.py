@@ -5,11 +5,11 @@ redirects are not followed, and no key is sent.
 """
 
 import ipaddress
+import queue
 import socket
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -18,6 +18,7 @@ import httpx
 from lamina_core.clock import Clock
 
 _FRESH = 300.0  # seconds for which an answer is believed
+_THREADS = 2
 _KEPT = 2_000  # answers
 _WAITING = 100  # checks that may wait for their turn; who asks again later finds room
 
@@ -31,20 +32,26 @@ class LinkState:
 
 
 class LinkChecker:
-    """Checks links in the background and remembers the answers for a while."""
+    """Checks links in the background and remembers the answers for a while.
 
-    def __init__(self, trusted_host: str | None, clock: Clock) -> None:
-        self._trusted_host = trusted_host
+    `trusted` is Lamina's own host and port, as a URL writes them; it may be on a private network.
+    """
+
+    def __init__(self, trusted: str | None, clock: Clock) -> None:
+        self._trusted = trusted
         self._clock = clock
         self._lock = threading.Lock()
         self._known: OrderedDict[str, tuple[float, LinkState]] = OrderedDict()
         self._waiting: set[str] = set()
-        self._pool = ThreadPoolExecutor(2, thread_name_prefix="links")
+        self._queue: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._http = httpx.Client(timeout=httpx.Timeout(5.0), follow_redirects=False, trust_env=False)
+        for number in range(_THREADS):  # daemons: a link that hangs must not hold up the end of the process
+            threading.Thread(target=self._run, name=f"links-{number}", daemon=True).start()
 
     def close(self) -> None:
-        """Stop checking."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """Stop checking; what is being checked ends by itself."""
+        for _ in range(_THREADS):
+            self._queue.put(None)
         self._http.close()
 
     def state(self, url: str) -> LinkState:
@@ -55,7 +62,7 @@ class LinkChecker:
             is_old = asked_at is None or now - asked_at > _FRESH
             if is_old and url not in self._waiting and len(self._waiting) < _WAITING:
                 self._waiting.add(url)
-                self._pool.submit(self._check, url)
+                self._queue.put(url)
         return state
 
     def _remember(self, url: str, now: float, state: LinkState) -> None:
@@ -64,29 +71,34 @@ class LinkChecker:
         while len(self._known) > _KEPT:
             self._known.popitem(last=False)
 
+    def _run(self) -> None:
+        while (url := self._queue.get()) is not None:
+            self._check(url)
+
     def _check(self, url: str) -> None:
         state = _probe(self._http, url, self._may_contact)
         with self._lock:
             self._waiting.discard(url)
             self._remember(url, self._clock.monotonic(), state)
 
-    def _may_contact(self, host: str) -> bool:
-        if host == self._trusted_host:
+    def _may_contact(self, netloc: str, host: str) -> bool:
+        if netloc == self._trusted:
             return True
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
         return all(ipaddress.ip_address(entry[4][0]).is_global for entry in found)
 
 
-def _probe(http: httpx.Client, url: str, may_contact: Callable[[str], bool]) -> LinkState:
+def _probe(http: httpx.Client, url: str, may_contact: Callable[[str, str], bool]) -> LinkState:
     try:
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             return LinkState(None, "not an http(s) link")
-        if not may_contact(parts.hostname):
+        if not may_contact(parts.netloc, parts.hostname):
             return LinkState(None, "not a public address, not checked")
         with http.stream("GET", url, headers={"range": "bytes=0-0"}) as response:
             status = response.status_code
-    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:  # ValueError: a host that is no name
+    # ValueError: a host that is no name; RuntimeError: the client was closed meanwhile.
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, RuntimeError) as error:
         return LinkState(False, str(error) or type(error).__name__)
     if 300 <= status < 400:
         return LinkState(None, "leads elsewhere, not followed")

@@ -69,8 +69,9 @@ def insert(connection: sa.Connection, arrival: Arrival) -> int:
         start_token=arrival.start_token,
     )
     row_id = int(connection.execute(values.returning(col(DeliveryTable.id))).scalar_one())
-    if arrival.verdict is not Verdict.ACCEPTED and row_id % _PRUNE_EVERY == 0:
-        _prune(connection, arrival.verdict)
+    if row_id % _PRUNE_EVERY == 0:
+        _prune(connection, Verdict.REJECTED)
+        _prune(connection, Verdict.UNCHECKED)
     return row_id
 
 
@@ -118,6 +119,15 @@ def link(
         sa.update(DeliveryTable)
         .where(col(DeliveryTable.id) == row_id)
         .values(execution=execution, reason=reason, duplicate_of=duplicate_of)
+    )
+
+
+def name_execution(connection: sa.Connection, row_id: int, execution_id: str) -> None:
+    """Write down the id that a delivery's body names, where no header did."""
+    connection.execute(
+        sa.update(DeliveryTable)
+        .where(col(DeliveryTable.id) == row_id, col(DeliveryTable.request_id).is_(None))
+        .values(request_id=execution_id)
     )
 
 

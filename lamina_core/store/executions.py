@@ -66,6 +66,7 @@ class RemoteState:
     started_at: datetime | None
     completed_at: datetime | None
     reported_as_of: datetime | None
+    delivered_at: datetime | None
     confirm_from: datetime | None
     missing_count: int
     outputs: tuple[Mapping[str, Any], ...] | None

@@ -72,6 +72,7 @@ class ExecutionTable(SQLModel, table=True):
     completed_at: datetime | None = _instant(nullable=True)
     updated_at: datetime = _instant()
     reported_as_of: datetime | None = _instant(nullable=True)  # begin of the read that the status comes from
+    delivered_at: datetime | None = _instant(nullable=True)  # receipt of the delivery that says what is known
     confirm_from: datetime | None = _instant(nullable=True)  # a read that begins later settles a disagreement
     missing_count: int = Field(sa_column_kwargs={"server_default": "0"})
     next_poll_at: datetime | None = _instant(nullable=True)

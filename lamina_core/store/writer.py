@@ -127,7 +127,10 @@ class Writer:
 def _explain(error: Exception) -> Exception:
     if not isinstance(error, sa.exc.DBAPIError):
         return error
-    cause = str(_first_trouble(error).orig)
+    trouble = _first_trouble(error)
+    cause = str(trouble.orig)
+    if not isinstance(trouble, sa.exc.OperationalError):
+        return errors.StoreError(f"The database refused a write: {cause}.")
     if "locked" in cause:
         return errors.StoreBusy("Another process holds the database. Try again in a few seconds.")
     if "full" in cause:

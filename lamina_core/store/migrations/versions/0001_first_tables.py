@@ -38,6 +38,7 @@ def upgrade() -> None:
         sa.Column("completed_at", INSTANT, nullable=True),
         sa.Column("updated_at", INSTANT, nullable=False),
         sa.Column("reported_as_of", INSTANT, nullable=True),
+        sa.Column("delivered_at", INSTANT, nullable=True),
         sa.Column("confirm_from", INSTANT, nullable=True),
         sa.Column("missing_count", sa.Integer(), server_default="0", nullable=False),
         sa.Column("next_poll_at", INSTANT, nullable=True),
