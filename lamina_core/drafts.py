@@ -7,6 +7,7 @@ section 2.2). What Lamina alone can judge is left to Lamina.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from lamina_core.api import wire
@@ -17,13 +18,17 @@ from lamina_core.errors import FieldProblem
 
 @dataclass
 class Draft:
-    """A form being filled; its token makes of a double click one start."""
+    """A form being filled; its token makes of a double click one start.
+
+    `started` is the execution that it became, and when: a second click may come after the first has done its work.
+    """
 
     app: App
     token: str
     inputs: dict[str, Any]
     problems: list[FieldProblem] = field(default_factory=list)
     estimate: Estimate | None = None
+    started: tuple[int, datetime] | None = None
 
 
 def default_inputs(app: App) -> dict[str, Any]:

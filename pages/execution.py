@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 
 import streamlit as st
 
@@ -12,6 +13,8 @@ from lamina_core.insights import detail, wording
 from lamina_core.insights.detail import Detail
 from pages.components import frame, navigation, outputs, status
 from pages.components.messages import describe, plain, shown
+
+_SECOND_CLICK = timedelta(seconds=2)  # a click on Replay this soon after a replay belongs to it
 
 parts = runtime.current()
 
@@ -29,25 +32,33 @@ def act(execution: Execution, label: str, action: Callable[[], None]) -> None:
 
 
 def replay(execution: Execution) -> None:
-    token = st.session_state.pop(f"replay_token:{execution.id}")
-    row_id = parts.operations.replay(frame.operator(), execution.id, token, parts.webhook_url)
-    navigation.open_page("execution", id=str(row_id))
+    """Start it again and go there; a second click that comes late, wherever it lands, belongs to the first."""
+    state = st.session_state
+    started, sent_at = state.get("last_replay", (None, None))
+    if started is None or frame.now() - sent_at > _SECOND_CLICK:
+        token = state.setdefault(f"replay_token:{execution.id}", operations.new_token(parts.rng))
+        started = parts.operations.replay(frame.operator(), execution.id, token, parts.webhook_url)
+        state["last_replay"] = (started, frame.now())
+        del state[f"replay_token:{execution.id}"]
+    navigation.open_page("execution", id=str(started))
 
 
 def show_actions(execution: Execution) -> None:
-    st.session_state.setdefault(f"replay_token:{execution.id}", operations.new_token(parts.rng))
+    # Keys that name the execution: a late second click must not land on the next one's button.
+    row_id, who = execution.id, frame.operator()
     with st.container(horizontal=True, vertical_alignment="center"):
-        settled = execution.status is not Status.STARTING
-        if st.button("Replay", icon=":material/replay:", type="primary", disabled=not settled, help="Start it again"):
+        starting = execution.status is Status.STARTING
+        if st.button(
+            "Replay", icon=":material/replay:", type="primary", disabled=starting, key=f"replay_button:{row_id}"
+        ):
             act(execution, "Started again", lambda: replay(execution))
-        if st.button("Check now", icon=":material/sync:", disabled=execution.execution_id is None):
-            act(execution, "Read from Lamina", lambda: parts.operations.check(frame.operator(), execution.id))
+        unnamed = execution.execution_id is None
+        if st.button("Check now", icon=":material/sync:", disabled=unnamed, key=f"check_button:{row_id}"):
+            act(execution, "Read from Lamina", lambda: parts.operations.check(who, row_id))
         if parts.operations.supports(Feature.CANCEL):
-            can_cancel = execution.status in POLLED
-            if st.button("Cancel", icon=":material/block:", disabled=not can_cancel):
-                act(
-                    execution, "Asked Lamina to cancel", lambda: parts.operations.cancel(frame.operator(), execution.id)
-                )
+            ended = execution.status not in POLLED
+            if st.button("Cancel", icon=":material/block:", disabled=ended, key=f"cancel_button:{row_id}"):
+                act(execution, "Asked Lamina to cancel", lambda: parts.operations.cancel(who, row_id))
         else:
             st.caption("Cancelling needs LAMINA_API_GENERATION=runs.")
         if not parts.settings.sandbox and execution.execution_id:

@@ -78,6 +78,7 @@ def show_statuses(counts: dict[Status, Count]) -> None:
         selection_mode="multi",
         format_func=lambda name: f"{status.LOOKS[name].icon} {wording.STATUS_WORDS[name]} {format_count(counts[name])}",
         key="filter_status",
+        wrap=True,
         on_change=take_filters,
         label_visibility="collapsed",
     )

@@ -14,6 +14,7 @@ from pages.components.messages import shown
 
 _WINDOW = timedelta(hours=24)
 _ROWS = 12
+_WIDTH = 190  # pixels of a number: five beside each other, three on a narrow screen
 
 parts = runtime.current()
 
@@ -23,28 +24,37 @@ def capped(number: int) -> str:
 
 
 def show_numbers(state: Health, failures: Count) -> None:
-    failed, flight, late, webhook, budget = st.columns(5)
-    failed.metric(
+    numbers = st.container(horizontal=True)
+    numbers.metric(
         "Failures, last 24 h",
         f"{failures.number:,}{'+' if failures.capped else ''}",
+        width=_WIDTH,
         border=True,
         help="Failed, refused or unconfirmed executions that were started in the last 24 hours. Exact up to 1,000.",
     )
-    flight.metric(
-        "In flight", capped(state.in_flight), border=True, help="Starting, queued or running. Exact up to 1,000."
+    numbers.metric(
+        "In flight",
+        capped(state.in_flight),
+        width=_WIDTH,
+        border=True,
+        help="Starting, queued or running. Exact up to 1,000.",
     )
-    late.metric("Late", capped(state.late), border=True, help="In flight for more than 24 hours; polled hourly.")
+    numbers.metric(
+        "Late", capped(state.late), width=_WIDTH, border=True, help="In flight for more than 24 hours; polled hourly."
+    )
     last = state.last_accepted.received_at if state.last_accepted else None
     refused = state.deliveries[Verdict.REJECTED] + state.deliveries[Verdict.UNCHECKED]
-    webhook.metric(
+    numbers.metric(
         "Last webhook",
         wording.format_age(last, state.as_of),
+        width=_WIDTH,
         border=True,
         help=f"In the last 24 h {state.deliveries[Verdict.ACCEPTED]} were accepted and {refused} were not.",
     )
-    budget.metric(
+    numbers.metric(
         "Requests, last minute",
         f"{parts.budget.spent_last_minute()} / {parts.budget.limit_per_minute}",
+        width=_WIDTH,
         border=True,
         help="What this process spent of Lamina's limit per address.",
     )

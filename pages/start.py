@@ -1,10 +1,11 @@
 """Run this app with these inputs, now."""
 
+from datetime import timedelta
 from typing import Any
 
 import streamlit as st
 
-from lamina_core import drafts, operations, runtime
+from lamina_core import drafts, errors, operations, runtime
 from lamina_core.api import curl
 from lamina_core.api.generations import Feature
 from lamina_core.domain import App, Status
@@ -12,21 +13,25 @@ from lamina_core.drafts import Draft
 from lamina_core.errors import FieldProblem
 from lamina_core.store import catalogue, executions
 from pages.components import frame, inputs_form, navigation
-from pages.components.messages import plain, shown
+from pages.components.messages import describe, plain, shown
 
 _CARDS = 30
+_SECOND_CLICK = timedelta(seconds=2)  # a click on Start this soon after a start belongs to it
 _MADE_ICONS = {"image": "🖼️", "video": "🎬", "text": "📝", "audio": "🔊"}
 
 parts = runtime.current()
 
 
 def open_draft(app_id: str) -> Draft:
-    """Return the form of this app as it was left, or a fresh one."""
+    """Return the form of this app as it was left; a fresh one after a start, with the inputs that were sent."""
     draft = st.session_state.get("draft")
-    if isinstance(draft, Draft) and draft.app.app_id == app_id:
-        return draft
+    known = draft if isinstance(draft, Draft) and draft.app.app_id == app_id else None
+    if known and known.started is None:
+        return known
+    if known and known.started and frame.now() - known.started[1] < _SECOND_CLICK:
+        navigation.open_page("execution", id=str(known.started[0]))
     app = parts.operations.open_app(app_id)
-    draft = Draft(app, operations.new_token(parts.rng), drafts.default_inputs(app))
+    draft = Draft(app, operations.new_token(parts.rng), known.inputs if known else drafts.default_inputs(app))
     if parts.operations.supports(Feature.ESTIMATE):
         with shown():
             draft.estimate = parts.operations.estimate(app_id)
@@ -43,6 +48,7 @@ def show_card(app: App) -> None:
     st.markdown(f"**{plain(app.name)}**" + ("" if app.is_public else "  :gray-badge[private]"))
     st.caption("  \n".join(line for line in (plain((app.description or "")[:140]), makes(app)) if line))
     if st.button("Fill the form", key=f"open:{app.app_id}", icon=":material/edit_note:"):
+        st.session_state.pop("draft", None)
         st.query_params["app"] = app.app_id
         st.rerun()
 
@@ -52,7 +58,8 @@ def show_apps() -> None:
         apps = catalogue.listed_apps(connection)
     if not apps:
         st.info(
-            "The list of apps has not been read from Lamina yet. It appears here by itself.", icon=":material/sync:"
+            "The list of apps has not been read from Lamina yet. It appears here once Lamina answers.",
+            icon=":material/sync:",
         )
         return
     text = st.text_input(
@@ -70,27 +77,32 @@ def show_apps() -> None:
         st.info("No app matches. Try fewer words.", icon=":material/search_off:")
 
 
-def leave_json() -> None:
-    """Take the edited JSON back into the form; broken JSON stays on the screen."""
-    draft = st.session_state["draft"]
+def change_view() -> None:
+    """Carry what was edited to the other view, the last letter too; broken JSON stays on the screen."""
+    draft = st.session_state.get("draft")
+    if not isinstance(draft, Draft):
+        return
+    if st.session_state[f"as_json:{draft.app.app_id}"]:
+        draft.inputs = inputs_form.read_form(draft.app, draft.token, draft.inputs)
+        return
     text = st.session_state.get(f"inputs_json:{draft.token}")
-    if st.session_state["as_json"] or text is None:
+    if text is None:
         return
     try:
         draft.inputs = drafts.from_json(text)
     except ValueError:
-        st.session_state["as_json"] = True
+        st.session_state[f"as_json:{draft.app.app_id}"] = True
 
 
 def show_inputs(draft: Draft) -> dict[str, Any] | None:
     """Draw the form or its JSON; None while the JSON is broken."""
-    if not st.toggle("Show as JSON", key="as_json", on_change=leave_json):
+    if not st.toggle("Show as JSON", key=f"as_json:{draft.app.app_id}", on_change=change_view):
         return inputs_form.show_form(draft.app, draft.token, draft.inputs, draft.problems)
     key = f"inputs_json:{draft.token}"
     st.session_state.setdefault(key, drafts.to_json(draft.inputs))
     text = st.text_area("Inputs", key=key, height=420, label_visibility="collapsed")
     for problem in draft.problems:
-        st.error(f"{plain(problem.field or 'Inputs')}: {plain(problem.message)}", icon=":material/error:")
+        inputs_form.show_problem(problem)
     try:
         return drafts.from_json(text or "")
     except ValueError as error:
@@ -104,7 +116,11 @@ def start(draft: Draft, outputs: list[str]) -> None:
     if draft.problems:
         return
     request = operations.StartRequest(draft.token, draft.app, draft.inputs, outputs)
-    row_id = parts.operations.start(frame.operator(), request, parts.webhook_url)
+    try:
+        row_id = parts.operations.start(frame.operator(), request, parts.webhook_url)
+    except errors.DeskError as error:
+        draft.problems = [FieldProblem(None, None, str(error))]
+        return
     with parts.engines.reading() as connection:
         execution, payload = executions.find(connection, row_id), executions.find_payload(connection, row_id)
     if execution and payload and execution.status is Status.START_FAILED:
@@ -112,7 +128,7 @@ def start(draft: Draft, outputs: list[str]) -> None:
         draft.problems = [FieldProblem(**problem) for problem in payload.problems]
         draft.problems = draft.problems or [FieldProblem(None, None, execution.error_message or "Nothing was started.")]
         return
-    st.session_state.pop("draft", None)
+    draft.started = (row_id, frame.now())
     navigation.open_page("execution", id=str(row_id))
 
 
@@ -158,9 +174,8 @@ def show_draft(draft: Draft) -> None:
         if st.button(
             "Start", type="primary", icon=":material/play_arrow:", shortcut="Ctrl+Enter", disabled=inputs is None
         ):
-            with shown():
-                start(draft, outputs)
-                st.rerun()
+            start(draft, outputs)
+            st.rerun()
         with st.expander("Copy as curl", icon=":material/terminal:"):
             settings = parts.settings
             command = curl.build_start(
@@ -169,9 +184,34 @@ def show_draft(draft: Draft) -> None:
             st.code(command, language="bash", wrap_lines=True)
 
 
+def show_app(app_id: str) -> None:
+    """Draw the app's form; an app that could not be read is asked for again only when the operator says so."""
+    failed_for, text = st.session_state.get("app_error", (None, ""))
+    if failed_for != app_id:
+        try:
+            draft = open_draft(app_id)
+        except errors.DeskError as error:
+            failed_for, text = st.session_state["app_error"] = (app_id, describe(error))
+        else:
+            show_draft(draft)
+            return
+    st.error(text, icon="⚠️")
+    if st.button("Try again", icon=":material/refresh:"):
+        del st.session_state["app_error"]
+        st.rerun()
+
+
+def follow_start() -> None:
+    """Go on to the execution if a late second click has brought this screen back, with the other's address."""
+    draft = st.session_state.get("draft")
+    if isinstance(draft, Draft) and draft.started and st.query_params.get("id") == str(draft.started[0]):
+        navigation.open_page("execution", id=str(draft.started[0]))
+
+
+follow_start()
 asked = st.query_params.get("app")
 if asked:
-    with shown():
-        show_draft(open_draft(asked))
+    show_app(asked)
 else:
+    st.session_state.pop("app_error", None)
     show_apps()

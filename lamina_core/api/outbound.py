@@ -38,7 +38,7 @@ class LinkChecker:
     """
 
     def __init__(self, trusted: str | None, clock: Clock) -> None:
-        self._trusted = trusted
+        self._trusted = (trusted or "").lower()
         self._clock = clock
         self._lock = threading.Lock()
         self._known: OrderedDict[str, tuple[float, LinkState]] = OrderedDict()
@@ -82,7 +82,7 @@ class LinkChecker:
             self._remember(url, self._clock.monotonic(), state)
 
     def _may_contact(self, netloc: str, host: str) -> bool:
-        if netloc == self._trusted:
+        if netloc.lower() == self._trusted:
             return True
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
         return all(ipaddress.ip_address(entry[4][0]).is_global for entry in found)

@@ -25,78 +25,99 @@ def show_form(app: App, token: str, inputs: Mapping[str, Any], problems: list[Fi
     """
     result = dict(inputs)
     for place, parameter in enumerate(app.parameters or ()):
-        name = next((name for name in parameter.identities if name in inputs), parameter.name)
+        name = _name_in(inputs, parameter)
         if name in inputs and not drafts.fits_widget(parameter, inputs[name]):
-            _show_kept(parameter, inputs[name])
+            _show_kept(parameter, f"kept:{token}:{place}", inputs[name])
         else:
             left, right = st.columns([7, 1], vertical_alignment="bottom")
             with left:
-                value = _show_control(parameter, f"input:{token}:{place}", inputs.get(name), known=name in inputs)
+                held = _show_control(parameter, _key(token, place), inputs.get(name))
+            _take(result, parameter, name, held)
             with right if not parameter.multiple else st.container(horizontal=True):
-                _show_preview(parameter, value)
-            result.pop(name, None)
-            if value is not None:
-                result[name] = value
+                _show_preview(parameter, result.get(name))
         for problem in drafts.problems_at(problems, parameter):
             st.error(plain(problem.message), icon=":material/error:")
     for problem in drafts.problems_elsewhere(problems, app):
-        st.error(f"{plain(problem.field or 'Inputs')}: {plain(problem.message)}", icon=":material/error:")
+        show_problem(problem)
     return result
 
 
-def _show_kept(parameter: Parameter, value: Any) -> None:
-    mark = " :gray[default]" if parameter.has_default and value == parameter.default else ""
+def show_problem(problem: FieldProblem) -> None:
+    """Draw a reason that stands at no field of its own."""
+    name = f"{plain(problem.field)}: " if problem.field else ""
+    st.error(name + plain(problem.message), icon=":material/error:")
+
+
+def read_form(app: App, token: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the inputs as the form's controls hold them, for a callback that hides the form."""
+    result = dict(inputs)
+    for place, parameter in enumerate(app.parameters or ()):
+        if _key(token, place) in st.session_state:
+            _take(result, parameter, _name_in(inputs, parameter), st.session_state[_key(token, place)])
+    return result
+
+
+def _key(token: str, place: int) -> str:
+    return f"input:{token}:{place}"
+
+
+def _name_in(inputs: Mapping[str, Any], parameter: Parameter) -> str:
+    return next((name for name in parameter.identities if name in inputs), parameter.name)
+
+
+def _take(result: dict[str, Any], parameter: Parameter, name: str, held: Any) -> None:
+    """Put what a control holds into the inputs; an empty one is meant where there was a value, else left out."""
+    known, before = name in result, result.pop(name, None)
+    if parameter.multiple and parameter.type != "options":
+        held = [line for line in (held or "").split("\n") if line]
+    can_be_empty = known and parameter.has_default and (parameter.multiple or parameter.type not in {"url", "options"})
+    if held or (held is not None and (held == before or can_be_empty)):
+        result[name] = held
+
+
+def _show_kept(parameter: Parameter, key: str, value: Any) -> None:
+    is_default = parameter.has_default and value == parameter.default
+    mark = f" :gray[{'default, ' if is_default else ''}edit it as JSON]"
     text = json.dumps(value, ensure_ascii=False)
     text = text if len(text) <= _KEPT_TEXT else text[: _KEPT_TEXT - 1] + "…"
-    st.markdown(f"{plain(parameter.name)}{mark}", help=parameter.description and plain(parameter.description))
-    st.code(text, language="json", wrap_lines=True)
-    st.caption("Only JSON can hold this value: edit it there.")
+    left, _ = st.columns([7, 1])
+    left.text_input(plain(parameter.name) + mark, text, key=key, disabled=True, help=_about(parameter))
 
 
-def _show_control(parameter: Parameter, key: str, value: Any, *, known: bool) -> Any:
+def _show_control(parameter: Parameter, key: str, value: Any) -> Any:
     mark = " :red[needs a value]" if parameter.needs_value and value is None else ""
     if parameter.has_default and value == parameter.default:
         mark = " :gray[default]"
     elif parameter.has_default and value is None:
         mark = " :gray[left out: Lamina fills in its default]"
-    label = plain(parameter.name) + mark
+    label, about = plain(parameter.name) + mark, _about(parameter)
     if parameter.type == "options":
         return _show_options(parameter, label, key, value)
     if parameter.multiple:
-        text = st.text_area(
-            label,
-            "\n".join(value or ()),
-            key=key,
-            height=110,
-            placeholder="one link a line",
-            help=parameter.description,
-        )
-        links = [line for line in (text or "").split("\n") if line]
-        return links or _emptied([], value, known=known, parameter=parameter)
+        lines = "\n".join(value or ())
+        return st.text_area(label, lines, key=key, height=110, placeholder="one link a line", help=about)
     if parameter.type == "url":
-        return st.text_input(label, value or "", key=key, placeholder="https://", help=parameter.description) or None
+        return st.text_input(label, value or "", key=key, placeholder="https://", help=about)
     shown = str(parameter.default or "")
     if len(shown) > _LONG_TEXT or "\n" in shown or "\n" in (value or ""):
-        text = st.text_area(label, value or "", key=key, height=130, help=parameter.description)
-    else:
-        text = st.text_input(label, value or "", key=key, help=parameter.description)
-    return text or _emptied("", value, known=known, parameter=parameter)
+        return st.text_area(label, value or "", key=key, height=130, help=about)
+    return st.text_input(label, value or "", key=key, help=about)
 
 
-def _emptied(empty: Any, value: Any, *, known: bool, parameter: Parameter) -> Any:
-    """Return what an empty control means: it is meant where there was a value, else it is left to Lamina."""
-    return empty if value == empty or (known and parameter.has_default) else None
+def _about(parameter: Parameter) -> str | None:
+    return plain(parameter.description) if parameter.description else None
 
 
 def _show_options(parameter: Parameter, label: str, key: str, value: Any) -> Any:
+    about = _about(parameter)
     if parameter.multiple:
-        return st.multiselect(label, parameter.options, value or [], key=key, help=parameter.description) or None
+        return st.multiselect(label, parameter.options, value or [], key=key, help=about)
     if len(parameter.options) <= _FEW_OPTIONS:
         return st.segmented_control(
-            label, parameter.options, default=value, key=key, help=parameter.description, format_func=plain
+            label, parameter.options, default=value, key=key, help=about, format_func=plain, wrap=True
         )
     index = parameter.options.index(value) if value in parameter.options else None
-    return st.selectbox(label, parameter.options, index, key=key, help=parameter.description, placeholder="choose")
+    return st.selectbox(label, parameter.options, index, key=key, help=about, placeholder="choose")
 
 
 def _show_preview(parameter: Parameter, value: Any) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -303,6 +304,52 @@ def test_of_two_contradicting_reads_the_one_that_began_last_is_the_truth(engines
     apply(writer, polled(row, report_data("completed", completed=9), at(10)), at(14))
     assert row_of(engines, row).status is Status.FAILED
     apply(writer, polled(row, report_data("completed", completed=9), at(20)), at(21))
+    assert row_of(engines, row).status is Status.COMPLETED
+
+
+@pytest.mark.parametrize("read_comes_first", [True, False])
+def test_a_read_that_began_before_a_contradicting_delivery_came_decides_nothing(engines, writer, read_comes_first):
+    row = started(writer)
+    apply(writer, answered(row))
+    refined = report_data("completed", completed=9, url="https://media.example.com/refined.png")
+    news = [
+        lambda: apply(writer, polled(row, report_data("completed", completed=9), at(10)), at(12)),
+        lambda: deliver(writer, refined, received=11),
+    ]
+    for tell in news if read_comes_first else reversed(news):
+        tell()
+    assert row_of(engines, row).next_poll_at is not None
+    apply(writer, polled(row, refined, at(20)), at(21))
+    assert row_of(engines, row).next_poll_at is None
+    with engines.reading() as connection:
+        assert executions.find_payload(connection, row).outputs[0]["value"].endswith("refined.png")
+
+
+@pytest.mark.parametrize("named_first", [True, False])
+def test_the_time_of_the_end_is_kept_whoever_names_it(engines, writer, named_first):
+    row = started(writer)
+    apply(writer, answered(row))
+    ends = [9, None] if named_first else [None, 9]
+    deliver(writer, report_data("completed", completed=ends[0]), received=20)
+    apply(writer, polled(row, report_data("completed", completed=ends[1]), at(30)), at(31))
+    assert row_of(engines, row).completed_at == at(9)
+
+
+def test_a_start_answered_with_another_execution_s_id_stays_unconfirmed(engines, writer):
+    first = started(writer)
+    apply(writer, answered(first))
+    second = started(writer, token="another")
+    apply(writer, answered(second))
+    found = row_of(engines, second)
+    assert (found.status, found.execution_id) == (Status.START_UNCONFIRMED, None)
+    assert "another execution" in found.error_message
+
+
+def test_a_delivery_without_a_request_id_still_waits_for_its_execution(engines, writer):
+    came = replace(arrival(report_data("completed", completed=9), received=2), request_id=None)
+    writer.run(lambda connection: intake.take_delivery(connection, came, came.received_at))
+    row = started(writer)
+    apply(writer, answered(row))
     assert row_of(engines, row).status is Status.COMPLETED
 
 

@@ -166,7 +166,14 @@ def test_without_an_address_of_ours_no_webhook_is_asked_for(desk):
 
 
 def test_the_same_token_twice_is_one_start(desk):
-    assert desk.start() == desk.start(inputs={"Prompt": "another"})
+    assert desk.start() == desk.start()
+    assert (len(desk.lamina.requests), desk.rows()) == (1, 1)
+
+
+def test_the_same_token_with_other_inputs_is_refused_and_names_the_start(desk):
+    row = desk.start()
+    with pytest.raises(errors.OperationRefused, match=f"#{row}"):
+        desk.start(inputs={"Prompt": "another"})
     assert (len(desk.lamina.requests), desk.rows()) == (1, 1)
 
 
@@ -490,7 +497,7 @@ def test_a_start_whose_process_died_becomes_unconfirmed_when_no_answer_can_come(
     desk.operations.expire_starts()
     desk.operations.expire_starts()
     assert desk.row(row).status is Status.START_UNCONFIRMED
-    assert "the dashboard stopped" in desk.row(row).error_message
+    assert "No answer to this start" in desk.row(row).error_message
     assert len(desk.timeline(row)) == 2
 
 

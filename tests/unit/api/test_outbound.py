@@ -70,8 +70,8 @@ def open_checker(clock) -> Iterator[Callable[[str | None], LinkChecker]]:
 
 
 @pytest.fixture
-def checker(open_checker) -> LinkChecker:
-    return open_checker("127.0.0.1")
+def checker(open_checker, media) -> LinkChecker:
+    return open_checker(media.url("").removeprefix("http://"))
 
 
 def settled(checker: LinkChecker, url: str) -> LinkState:
@@ -156,7 +156,14 @@ def test_a_name_of_this_machine_is_private_too(open_checker, media):
 
 
 def test_the_trusted_host_is_contacted_however_it_is_written(open_checker, media):
-    assert settled(open_checker("localhost"), media.url("/200/a", "LOCALHOST")) == OPENS
+    trusted = media.url("", "localhost").removeprefix("http://")
+    assert settled(open_checker(trusted), media.url("/200/a", "LOCALHOST")) == OPENS
+
+
+def test_another_port_of_the_trusted_host_is_private(open_checker, media):
+    state = settled(open_checker("127.0.0.1:1"), media.url("/200/a"))
+    assert state == LinkState(None, "not a public address, not checked")
+    assert media.asked == []
 
 
 @pytest.mark.parametrize(
@@ -193,7 +200,7 @@ def test_what_is_no_http_link_is_not_checked(checker, url):
 )
 def test_a_link_that_is_no_url_does_not_open(checker, url):
     state = settled(checker, url)
-    assert state.opens is False
+    assert not state.opens
     assert state.reason
 
 
