@@ -27,6 +27,7 @@ from lamina_core.store.executions import Intent, Payload
 from lamina_core.store.tables import ExecutionTable, PayloadTable
 
 _COMPONENTS = BidiComponentManager()  # shared: each new one would read every installed package's metadata
+_SEEN: dict[str, int] = {}  # how far each sandbox's log was read
 _HTTP = httpx.Client(trust_env=False)
 ROUTER = config.PROJECT / "pages" / "router.py"
 SECONDS = 15  # that a run of a screen may take on a busy machine
@@ -58,6 +59,7 @@ HOSTILE = {
 
 def plain(text: str) -> str:
     """What a text looks like once Markdown has taken its escapes away."""
+    text = text.replace("\u2060", "").replace("\u00a0", " ")
     return "".join(
         sign
         for place, sign in enumerate(text)
@@ -154,7 +156,7 @@ class Desk:
         self.parts = parts
         self.sandbox_url = sandbox_url
         self._numbers = count(1)
-        self._asked_before = self._read_log(0)["sequence"]
+        self._asked_before = _SEEN[sandbox_url] = self._read_log(_SEEN.get(sandbox_url, 0))["sequence"]
 
     def open(self, name: str, **params: str) -> Screen:
         return Screen(name, params).expect_no_traceback()

@@ -93,27 +93,29 @@ def test_two_outputs_of_one_label_are_both_shown(desk: Desk):
     assert "**Output 4** · image · completed" in labels
 
 
-@pytest.mark.parametrize(
-    "strange",
-    [
-        {},
-        {"label": None, "type": None, "status": None},
-        {"status": "error"},
-        {"status": "completed", "type": "image", "value": ""},
-        {"status": "completed", "type": "image", "value": "http://["},
-        {"status": "completed", "type": "image", "value": "https://"},
-        {"status": "completed", "type": "video", "value": "/etc/passwd"},
-        {"status": "completed", "type": "image", "value": "javascript:alert(1)"},
-        {"status": "completed", "type": "image", "value": ["https://example.com/a.png"]},
-        {"status": "completed", "type": "text", "value": 0},
-        {"status": "completed", "type": "text", "value": True},
-        {"status": 7, "type": {}, "label": [], "value": "a", "error": {"code": 1}},
-    ],
-)
-def test_no_output_however_strange_breaks_the_screen(desk: Desk, strange: dict):
-    screen = opened(desk, desk.keep("completed", outputs=[strange, output("Good", value="fine")]))
-    assert "**Good** · text · completed" in screen.text
-    assert "fine" in [element.value for element in screen.at.code]
+STRANGE = [
+    {},
+    {"label": None, "type": None, "status": None},
+    {"status": "error"},
+    {"status": "completed", "type": "image", "value": ""},
+    {"status": "completed", "type": "image", "value": "http://["},
+    {"status": "completed", "type": "image", "value": "https://"},
+    {"status": "completed", "type": "video", "value": "/etc/passwd"},
+    {"status": "completed", "type": "image", "value": "javascript:alert(1)"},
+    {"status": "completed", "type": "image", "value": ["https://example.com/a.png"]},
+    {"status": "completed", "type": "text", "value": 0},
+    {"status": "completed", "type": "text", "value": True},
+    {"status": 7, "type": {}, "label": [], "value": "a", "error": {"code": 1}},
+]
+
+
+def test_no_output_however_strange_breaks_the_screen(desk: Desk):
+    screen = desk.open("execution")
+    for strange in STRANGE:
+        row_id = desk.keep("completed", outputs=[strange, output("Good", value="fine")])
+        screen.go("execution", id=str(row_id)).expect_no_traceback()
+        assert "**Good** · text · completed" in screen.text, strange
+        assert "fine" in [element.value for element in screen.at.code], strange
 
 
 def test_a_link_that_no_longer_opens_is_told_with_the_reason(desk: Desk):
@@ -180,14 +182,16 @@ def test_a_poll_that_failed_is_told_beside_the_polls(desk: Desk):
     assert "cannot be read: it is text/html" in opened(desk, row_id).text
 
 
-@pytest.mark.parametrize("asked", ["999", "0", "00", "9" * 17, "٧"])
-def test_an_id_that_the_store_does_not_have_is_told(desk: Desk, asked: str):
-    assert "There is no execution" in desk.open("execution", id=asked).text
+def test_an_id_that_the_store_does_not_have_is_told(desk: Desk):
+    screen = desk.open("execution")
+    for asked in ("999", "0", "00", "9" * 17, "٧"):
+        assert "There is no execution" in screen.go("execution", id=asked).expect_no_traceback().text, asked
 
 
-@pytest.mark.parametrize("asked", ["", "-1", "abc", "1.5", "9" * 18, "1e3", "²", "<b>", "1 OR 1=1", "\x00"])
-def test_what_is_no_id_leads_to_the_list(desk: Desk, asked: str):
-    assert "Which execution?" in desk.open("execution", id=asked).text
+def test_what_is_no_id_leads_to_the_list(desk: Desk):
+    screen = desk.open("execution")
+    for asked in ("", "-1", "abc", "1.5", "9" * 18, "1e3", "²", "<b>", "1 OR 1=1", "\x00"):
+        assert "Which execution?" in screen.go("execution", id=asked).expect_no_traceback().text, asked
 
 
 # Acting on it

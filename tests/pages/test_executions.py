@@ -129,7 +129,7 @@ def test_capped_counts_say_so(desk: Desk):
     screen = desk.open("executions", app="app-1")
     assert count_of(screen, "completed") == "1,000+"
     assert count_of(screen, "failed") == "0"
-    assert "Counts are exact, those with + are capped" in screen.text
+    assert "Counts are exact, those with + stop counting there" in screen.text
 
 
 def test_no_match_offers_to_clear_the_filters(desk: Desk):
@@ -158,12 +158,13 @@ GARBAGE = [
 ]
 
 
-@pytest.mark.parametrize("params", GARBAGE, ids=[str(place) for place in range(len(GARBAGE))])
-def test_garbage_in_the_url_never_breaks_the_screen(desk: Desk, params: dict):
+def test_garbage_in_the_url_never_breaks_the_screen(desk: Desk):
     desk.keep("completed")
-    screen = desk.open("executions", **params)
-    assert screen.errors == []
-    assert len(screen.rows()) == 1 or "No execution matches these filters." in screen.text
+    screen = desk.open("executions")
+    for params in GARBAGE:
+        screen.go("executions", **params).expect_no_traceback()
+        assert screen.errors == [], params
+        assert len(screen.rows()) == 1 or "No execution matches these filters." in screen.text, params
 
 
 def test_an_unknown_app_of_the_url_stays_selected(desk: Desk):
@@ -238,10 +239,11 @@ def test_a_beginning_that_several_share_leads_to_the_list(desk: Desk):
     assert len(screen.rows()) == 2
 
 
-@pytest.mark.parametrize("text", ["nothing", "%", "\x00", "#", "9" * 30, "'", "x" * 5_000])
-def test_an_id_that_is_not_here_is_told(desk: Desk, text: str):
+def test_an_id_that_is_not_here_is_told(desk: Desk):
     desk.keep("completed")
-    assert "No execution here has that id." in paste(desk.open("overview"), text).text
+    screen = desk.open("overview")
+    for text in ("nothing", "%", "\x00", "#", "9" * 30, "'", "x" * 5_000):
+        assert "No execution here has that id." in paste(screen, text).text, text
 
 
 # The Overview
