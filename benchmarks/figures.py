@@ -1,11 +1,14 @@
 """What a measurement says, and how it is printed and kept."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 LATEST = Path(__file__).parent / "latest.json"
+README = Path(__file__).parent.parent / "README.md"
+BEGIN, END = "<!-- figures -->\n", "<!-- /figures -->"
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,20 @@ def print_table(figures: Sequence[Figure]) -> None:
 
 
 def keep(figures: Sequence[Figure]) -> None:
-    """Write the figures beside those that this run did not measure again."""
+    """Write the figures, beside those that this run did not measure again, and README's table of them."""
     known = {entry["name"]: entry for entry in json.loads(LATEST.read_text())} if LATEST.exists() else {}
     for entry in figures:
         known[entry.name] = asdict(entry) | {"met": entry.met}
     LATEST.write_text(json.dumps(list(known.values()), indent=2) + "\n")
+    head, rest = README.read_text().split(BEGIN)
+    README.write_text(head + BEGIN + write_table(list(known.values())) + END + rest.split(END)[1])
+
+
+def write_table(entries: Sequence[Mapping[str, Any]]) -> str:
+    """Return the kept figures as README shows them."""
+    lines = ["| figure | measured | target | baseline |", "| --- | --- | --- | --- |"]
+    for entry in entries:
+        baseline = "–" if entry["baseline"] is None else f"{entry['baseline']:.2f} {entry['unit']}"
+        measured, target = (f"{entry[name]:.2f} {entry['unit']}" for name in ("figure", "target"))
+        lines.append(f"| {entry['name']} | {measured} | {target} | {baseline} |")
+    return "\n".join(lines) + "\n"

@@ -1,10 +1,12 @@
 """README and ARCHITECTURE are true: settings, commands, screens, files and tests are those of the code."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
+from benchmarks import figures
 from lamina_core import config
 from lamina_core.__main__ import build_parser
 
@@ -52,6 +54,11 @@ def test_every_make_target_named_in_a_document_exists(document: Path):
     targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
     named = set(re.findall(r"(?:^|`)make ([a-z-]+)", document.read_text(), re.MULTILINE))
     assert named <= targets
+
+
+def test_readme_s_figures_are_those_of_the_last_bench():
+    kept = json.loads(figures.LATEST.read_text())
+    assert figures.BEGIN + figures.write_table(kept) + figures.END in README
 
 
 def test_the_commands_of_readme_are_understood():
