@@ -8,6 +8,7 @@ import streamlit as st
 
 from lamina_core import drafts
 from lamina_core.domain import App, Parameter
+from lamina_core.drafts import Draft
 from lamina_core.errors import FieldProblem
 from pages.components.links import is_link
 from pages.components.messages import plain
@@ -16,6 +17,39 @@ _FEW_OPTIONS = 5  # as buttons; more go into a box to choose from
 _LONG_TEXT = 60  # characters of a default that asks for a box of several lines
 _KEPT_TEXT = 300  # characters shown of a value that no control can hold
 _PREVIEWS = 6
+
+
+def show_inputs(draft: Draft) -> dict[str, Any] | None:
+    """Draw the form or its JSON; None while the JSON is broken."""
+    if not st.toggle("Show as JSON", key=f"as_json:{draft.app.app_id}", on_change=_change_view):
+        return show_form(draft.app, draft.token, draft.inputs, draft.problems)
+    key = f"inputs_json:{draft.token}"
+    st.session_state.setdefault(key, drafts.to_json(draft.inputs))
+    text = st.text_area("Inputs", key=key, height=420, label_visibility="collapsed")
+    for problem in draft.problems:
+        show_problem(problem)
+    try:
+        return drafts.from_json(text or "")
+    except ValueError as error:
+        st.error(plain(str(error)), icon=":material/data_object:")
+        return None
+
+
+def _change_view() -> None:
+    """Carry what was edited to the other view, the last letter too; broken JSON stays on the screen."""
+    draft = st.session_state.get("draft")
+    if not isinstance(draft, Draft):
+        return
+    if st.session_state[f"as_json:{draft.app.app_id}"]:
+        draft.inputs = read_form(draft.app, draft.token, draft.inputs)
+        return
+    text = st.session_state.get(f"inputs_json:{draft.token}")
+    if text is None:
+        return
+    try:
+        draft.inputs = drafts.from_json(text)
+    except ValueError:
+        st.session_state[f"as_json:{draft.app.app_id}"] = True
 
 
 def show_form(app: App, token: str, inputs: Mapping[str, Any], problems: list[FieldProblem]) -> dict[str, Any]:
