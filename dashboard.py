@@ -7,6 +7,7 @@
 import importlib
 import logging
 import os
+import pkgutil
 import socket
 import sys
 from collections.abc import AsyncGenerator
@@ -23,6 +24,7 @@ from starlette.routing import Route
 from lamina_core import config, errors, identity, logs, runtime
 from lamina_core.guard import Guard
 from lamina_core.webhooks import receiver
+from pages import components
 
 log = logging.getLogger("dashboard")
 
@@ -41,6 +43,14 @@ def open_runtime() -> runtime.Runtime:
     return opened
 
 
+def warm_imports() -> None:
+    """Import what pages need, here and once: first pages need not wait for it, nor import it in two threads at a time."""
+    for name in ("pandas", "streamlit.elements.arrow"):
+        importlib.import_module(name)
+    for module in pkgutil.iter_modules(components.__path__, f"{components.__name__}."):
+        importlib.import_module(module.name)
+
+
 @asynccontextmanager
 async def lifespan(app: st.App) -> AsyncGenerator[dict[str, Any]]:  # noqa: ARG001 - Streamlit hands it over
     """Run the parts for as long as the server runs; `serve` has started them, other ways of launching have not."""
@@ -51,8 +61,7 @@ async def lifespan(app: st.App) -> AsyncGenerator[dict[str, Any]]:  # noqa: ARG0
             log.critical("Lamina Desk cannot start. %s", error)
             os._exit(1)  # an exception would come out as pages of the server's own traceback
     logs.set_up([runtime.current().settings.api_key.reveal()])  # again: Streamlit has set up its own meanwhile
-    importlib.import_module("pandas")  # warmed here, so that the first page does not wait for it
-    importlib.import_module("streamlit.elements.arrow")
+    warm_imports()
     runtime.settle_memory()
     try:
         yield {}

@@ -18,6 +18,7 @@ def show_apps() -> None:
     with runtime.current().engines.reading() as connection:
         apps = catalogue.listed_apps(connection)
     if not apps:
+        st.fragment(_await_apps, run_every=2.0)()
         st.info(
             "The list of apps has not been read from Lamina yet. It appears here once Lamina answers.",
             icon=":material/sync:",
@@ -36,6 +37,12 @@ def show_apps() -> None:
         st.caption(f"{_CARDS} of {len(found)} apps. Type more of the name to see the others.")
     if not found:
         st.info("No app matches. Try fewer words.", icon=":material/search_off:")
+
+
+def _await_apps() -> None:
+    with runtime.current().engines.reading() as connection:
+        if catalogue.listed_apps(connection):
+            st.rerun(scope="app")
 
 
 def _show_card(app: App) -> None:

@@ -120,7 +120,7 @@ def make_desk(tmp_path: Path) -> Iterator[Callable[..., Desk]]:
             desk.process.wait(10)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while Playwright runs, no other test of this thread can run an event loop
 def browser() -> Iterator[Browser]:
     found = os.environ.get("CHROMIUM_PATH") or shutil.which("chromium") or shutil.which("chromium-browser")
     with sync_playwright() as playwright:
