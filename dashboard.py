@@ -44,7 +44,7 @@ def open_runtime() -> runtime.Runtime:
 
 
 def warm_imports() -> None:
-    """Import what pages need, here and once: first pages need not wait for it, nor import it in two threads at a time."""
+    """Import what pages need once and here, so that first pages neither wait for it nor import it in two threads."""
     for name in ("pandas", "streamlit.elements.arrow"):
         importlib.import_module(name)
     for module in pkgutil.iter_modules(components.__path__, f"{components.__name__}."):
