@@ -16,6 +16,11 @@ LAUNCHES = {
     "streamlit run": ["-m", "streamlit", "run", "dashboard.py", "--server.port", "{port}"],
     "uvicorn": ["-m", "uvicorn", "dashboard:app", "--port", "{port}"],
 }
+WIDE_LAUNCHES = {
+    "make run": LAUNCHES["make run"],
+    "streamlit run": [*LAUNCHES["streamlit run"], "--server.address", "0.0.0.0"],
+    "uvicorn": [*LAUNCHES["uvicorn"], "--host", "0.0.0.0"],
+}
 RELAYED = {
     "foreign host": {"Host": "desk.example.com"},
     "forwarded": {"Forwarded": "for=203.0.113.9"},
@@ -37,7 +42,7 @@ def start_through_api(desk: Desk, app: str = "Studio Product Shot") -> str:
     return str(answer.json()["data"]["executionId"])
 
 
-def ask_for_websocket(port: int, headers: dict[str, str]) -> int:
+def ask_for_websocket(port: int, headers: dict[str, str], address: str = "127.0.0.1") -> int:
     """Ask for Streamlit's websocket with exactly these headers and return the status of the answer."""
     asked = {
         "Host": f"127.0.0.1:{port}",
@@ -47,7 +52,7 @@ def ask_for_websocket(port: int, headers: dict[str, str]) -> int:
     }
     asked |= {"Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="} | headers
     lines = "".join(f"{name}: {value}\r\n" for name, value in asked.items())
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as dialled:
+    with socket.create_connection((address, port), timeout=10) as dialled:
         dialled.sendall(f"GET /_stcore/stream HTTP/1.1\r\n{lines}\r\n".encode())
         return int(dialled.recv(64).split()[1])
 
@@ -79,13 +84,15 @@ def _own_address() -> str | None:
         return str(probe.getsockname()[0])
 
 
-def test_a_bind_to_every_address_still_lets_only_this_machine_in(make_desk: Callable[..., Desk]):
-    desk = make_desk(LAMINA_DESK_HOST="0.0.0.0")
+@pytest.mark.parametrize("command", WIDE_LAUNCHES.values(), ids=WIDE_LAUNCHES)
+def test_a_bind_to_every_address_still_lets_only_this_machine_in(make_desk: Callable[..., Desk], command):
+    desk = make_desk(command, LAMINA_DESK_HOST="0.0.0.0")
     assert httpx.get(desk.url).status_code == 200
     address = _own_address() or "127.0.0.1"
     headers = {"Host": "127.0.0.1"} if address != "127.0.0.1" else {"Host": "192.0.2.1"}
     assert httpx.get(f"http://{address}:{desk.port}/", headers=headers).status_code == 403
     assert httpx.get(f"http://{address}:{desk.port}/healthz", headers=headers).status_code == 200
+    assert ask_for_websocket(desk.port, headers, address) == 403
 
 
 def test_the_machines_paths_never_answer_with_a_page(make_desk: Callable[..., Desk]):
