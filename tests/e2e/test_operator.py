@@ -29,6 +29,8 @@ def press_start(page: Page) -> int:
 
 def click_twice(page: Page, button: Locator, gap: int) -> None:
     """Click and click again on the same spot, whatever stands there by then."""
+    page.wait_for_function("[...document.images].every(image => image.complete)")  # previews move what is below
+    button.hover()
     box = button.bounding_box()
     assert box is not None
     x, y = box["x"] + 20, box["y"] + box["height"] / 2
