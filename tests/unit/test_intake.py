@@ -137,6 +137,15 @@ def test_an_end_stops_the_polls_and_keeps_outputs_and_raw_report(engines, writer
     assert payload.last_report["extra"] == "kept"
 
 
+def test_a_report_without_outputs_keeps_those_that_are_known(engines, writer):
+    row = started(writer)
+    apply(writer, answered(row))
+    apply(writer, polled(row, report_data("running", outputs=None), at(4)), at(4))
+    assert row_of(engines, row).status is Status.RUNNING
+    with engines.reading() as connection:
+        assert executions.find_payload(connection, row).outputs[0]["status"] == "pending"
+
+
 def test_an_open_report_after_the_end_changes_nothing(engines, writer):
     row = started(writer)
     apply(writer, answered(row))
