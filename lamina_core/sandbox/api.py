@@ -209,11 +209,11 @@ class Api:
         """Answer user and workspace."""
         return answer({"data": shapes.account()})
 
-    async def get_usage(self, request: Request) -> Response:  # noqa: ARG002
+    async def get_usage(self, request: Request) -> Response:  # noqa: ARG002 - handlers share one signature
         """Answer credits and the rate limit."""
         return answer({"data": shapes.usage(self._spent(), self._limiter.limit)})
 
-    async def get_signing_key(self, request: Request) -> Response:  # noqa: ARG002
+    async def get_signing_key(self, request: Request) -> Response:  # noqa: ARG002 - handlers share one signature
         """Answer the key set."""
         return answer(shapes.key_set(self._keys.jwks()))
 

@@ -67,7 +67,7 @@ class Control:
         known = {name.value: meaning for name, meaning in faults.MEANINGS.items()}
         return answer({"armed": [_shown(armed) for armed in self._armory.listed()], "known": known})
 
-    async def clear(self, request: Request) -> Response:  # noqa: ARG002
+    async def clear(self, request: Request) -> Response:  # noqa: ARG002 - handlers share one signature
         """Disarm everything."""
         self._armory.clear()
         return answer({"armed": []})
