@@ -235,6 +235,21 @@ class Execution:
 
 
 @dataclass(frozen=True)
+class Pollable:
+    """An execution that may be read, as the poller chooses among them; `due_at` is since when it may be."""
+
+    id: int
+    execution_id: str
+    app_id: str
+    kind: Kind
+    created_at: datetime
+    last_poll_at: datetime | None
+    due_at: datetime
+    poll_count: int
+    webhook_expected: bool
+
+
+@dataclass(frozen=True)
 class Event:
     """One line of an execution's timeline, or of the operators' audit trail."""
 
