@@ -4,11 +4,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 ONLY ?=
 NEWEST ?= python3.13
+KILLS ?= 50
+MINUTES ?= 10
 
-.PHONY: run setup test test-newest check format bench help
+.PHONY: run setup test test-newest check format bench crash soak help
 
 help:
-	@echo "make run | test | check | bench [ONLY=name] | format | setup"
+	@echo "make run | test | check | bench [ONLY=name] | crash [KILLS=50] | soak [MINUTES=10] | format | setup"
 
 .venv/run: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -54,3 +56,11 @@ format: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks $(ONLY)
+
+# The real process killed again and again under load; `make test` has a short form of it.
+crash: setup
+	$(BIN)/python -m tests.crash --kills $(KILLS)
+
+# The real process under a steady load; what it holds has to stay flat.
+soak: setup
+	$(BIN)/python -m tests.crash.soak --minutes $(MINUTES)

@@ -29,6 +29,8 @@ SETTINGS: Mapping[str, str] = {
     "LAMINA_DESK_ENVIRONMENT": "name shown in the frame, so that nobody takes staging for production",
     "LAMINA_DESK_HOST": "address that the dashboard listens on",
     "LAMINA_DESK_PORT": "port that the dashboard listens on",
+    "LAMINA_DESK_INGEST_TOKEN": "bearer token with which a backend registers executions that it started; unset: off",
+    "LAMINA_DESK_IMPORT": "`on`: take in from Lamina's list what others started; needs generation `runs`",
     "LAMINA_RATE_LIMIT_PER_MINUTE": "Lamina's limit per address; all requests together stay under it",
 }
 
@@ -62,7 +64,14 @@ class Settings:
     environment: str
     host: str
     port: int
+    ingest_token: Secret | None
+    import_listed: bool
     rate_limit_per_minute: int
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Return what no log may show."""
+        return (self.api_key.reveal(), *([self.ingest_token.reveal()] if self.ingest_token else []))
 
     @property
     def lamina(self) -> str:
@@ -94,10 +103,12 @@ def load(environ: Mapping[str, str]) -> Settings:
         base_url = _lamina_url(given["LAMINA_BASE_URL"] or LAMINA_BASE_URL)
     default_database = DATA / ("demo.db" if sandbox else "lamina.db")
     public_url = given["LAMINA_PUBLIC_URL"]
+    generation = _generation(given["LAMINA_API_GENERATION"] or "executions")
+    ingest_token = given["LAMINA_DESK_INGEST_TOKEN"]
     return Settings(
-        api_key=_key(given["LAMINA_API_KEY"] or SANDBOX_KEY),
+        api_key=_secret("LAMINA_API_KEY", given["LAMINA_API_KEY"] or SANDBOX_KEY),
         base_url=base_url,
-        generation=_generation(given["LAMINA_API_GENERATION"] or "executions"),
+        generation=generation,
         database_url=_database_url(given["LAMINA_DATABASE_URL"] or f"sqlite:///{default_database}"),
         public_url=_url("LAMINA_PUBLIC_URL", public_url) if public_url else None,
         sandbox=sandbox,
@@ -106,16 +117,26 @@ def load(environ: Mapping[str, str]) -> Settings:
         environment=given["LAMINA_DESK_ENVIRONMENT"] or ("sandbox" if sandbox else str(urlsplit(base_url).hostname)),
         host=given["LAMINA_DESK_HOST"] or "127.0.0.1",
         port=_port("LAMINA_DESK_PORT", given["LAMINA_DESK_PORT"] or "8501"),
+        ingest_token=_secret("LAMINA_DESK_INGEST_TOKEN", ingest_token) if ingest_token else None,
+        import_listed=_import(given["LAMINA_DESK_IMPORT"] or "off", generation),
         rate_limit_per_minute=_rate_limit(given["LAMINA_RATE_LIMIT_PER_MINUTE"] or "100"),
     )
 
 
-def _key(text: str) -> Secret:
+def _secret(name: str, text: str) -> Secret:
     if not re.fullmatch(r"[!-~]+", text):
         raise errors.ConfigurationError(
-            "LAMINA_API_KEY holds a character that no key has, such as a blank or a curly quotation mark. Copy it anew."
+            f"{name} holds a character that no key has, such as a blank or a curly quotation mark. Copy it anew."
         )
     return Secret(text)
+
+
+def _import(text: str, generation: Generation) -> bool:
+    if text not in {"on", "off"}:
+        raise errors.ConfigurationError(f"LAMINA_DESK_IMPORT must be on or off, not {text!r}.")
+    if text == "on" and generation is not Generation.RUNS:
+        raise errors.ConfigurationError("LAMINA_DESK_IMPORT=on needs LAMINA_API_GENERATION=runs, which has the list.")
+    return text == "on"
 
 
 def _url(name: str, text: str) -> str:

@@ -69,6 +69,9 @@ class Origin(StrEnum):
 
     FORM = "form"
     REPLAY = "replay"
+    REGISTERED = "registered"  # a backend that started it, or an operator, told us
+    IMPORTED = "imported"  # from a file, or from Lamina's list
+    WEBHOOK = "webhook"  # a verified webhook named it
 
 
 class Role(StrEnum):
@@ -179,6 +182,7 @@ class Source(StrEnum):
     START = "start"
     DELIVERY = "delivery"
     POLL = "poll"
+    OPERATOR = "operator"  # who knows what became of a start whose answer was lost
 
 
 class Absence(StrEnum):
@@ -232,11 +236,27 @@ class Execution:
     replay_of: int | None
     started_by: str
     webhook_expected: bool
+    reference: str | None
+
+
+@dataclass(frozen=True)
+class Registration:
+    """An execution that others started, as one of the doors for those knows it; `inputs` None: nobody told us."""
+
+    execution_id: str
+    app_id: str
+    origin: Origin
+    inputs: Mapping[str, Any] | None = None
+    started_at: datetime | None = None
+    reference: str | None = None
 
 
 @dataclass(frozen=True)
 class Pollable:
-    """An execution that may be read, as the poller chooses among them; `due_at` is since when it may be."""
+    """An execution that may be read, as the poller chooses among them; `due_at` is since when it may be.
+
+    `ended` ones are read once more: for their results, or because two reports of the end disagree.
+    """
 
     id: int
     execution_id: str
@@ -247,6 +267,7 @@ class Pollable:
     due_at: datetime
     poll_count: int
     webhook_expected: bool
+    ended: bool = False
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,17 @@ import random
 import socket
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypedDict
 from urllib.parse import urlsplit
 
 from lamina_core import errors
+from lamina_core.adoption import Adoption
 from lamina_core.api.client import LaminaClient
 from lamina_core.api.outbound import LinkChecker
 from lamina_core.clock import Clock, SystemClock
 from lamina_core.config import DATA, Settings
+from lamina_core.domain import Generation
+from lamina_core.ingest import Ingest
 from lamina_core.operations import Operations
 from lamina_core.polling.budget import Budget
 from lamina_core.polling.poller import Chore, Poller
@@ -28,6 +32,17 @@ from lamina_core.webhooks.receiver import Receiver
 log = logging.getLogger(__name__)
 
 _UNCHECKED_AT_ONCE = 50
+_ADOPTING = timedelta(seconds=15)  # so that foreign webhooks cost a few requests a minute at most
+_IMPORTING = timedelta(seconds=15)
+
+
+class _Shared(TypedDict):
+    engines: Engines
+    writer: Writer
+    client: LaminaClient
+    budget: Budget
+    clock: Clock
+    generation: Generation
 
 
 @dataclass
@@ -43,6 +58,7 @@ class Runtime:
     budget: Budget
     keys: KeyRing
     receiver: Receiver
+    ingest: Ingest
     operations: Operations
     links: LinkChecker
     poller: Poller
@@ -97,7 +113,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Runtime:
     rng = random.SystemRandom()
     engines = engine.open_engines(settings.database_url)
     engine.migrate(engines.write)
-    writer = Writer(engines.write)
+    writer = Writer(engines.write, clock)
     writer.start()
     try:
         writer.run(lambda connection: notes.claim_store(connection, settings.lamina, clock.now()))
@@ -113,18 +129,20 @@ def build(settings: Settings, clock: Clock | None = None) -> Runtime:
         clock=clock,
         rng=rng,
         observe=budget.observe,
+        may_repeat=budget.take_poll,
     )
     keys = KeyRing(engines, writer, client, clock)
     keys.load()
     deliveries_receiver = Receiver(writer, keys, clock)
-    operations = Operations(
-        engines=engines,
-        writer=writer,
-        client=client,
-        budget=budget,
-        clock=clock,
-        generation=settings.generation,
-    )
+    shared: _Shared = {
+        "engines": engines,
+        "writer": writer,
+        "client": client,
+        "budget": budget,
+        "clock": clock,
+        "generation": settings.generation,
+    }
+    operations = Operations(**shared)
     poller = Poller(
         holder=f"{socket.gethostname()}:{os.getpid()}:{rng.getrandbits(32):08x}",
         engines=engines,
@@ -132,7 +150,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Runtime:
         client=client,
         budget=budget,
         clock=clock,
-        chores=_chores(engines, operations, keys, deliveries_receiver),
+        chores=_chores(settings, engines, operations, Adoption(**shared), keys, deliveries_receiver),
     )
     return Runtime(
         settings=settings,
@@ -144,6 +162,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Runtime:
         budget=budget,
         keys=keys,
         receiver=deliveries_receiver,
+        ingest=Ingest(writer, settings.ingest_token, settings.generation, clock),
         operations=operations,
         links=LinkChecker(urlsplit(settings.base_url).netloc, clock),
         poller=poller,
@@ -162,7 +181,14 @@ def _sandbox(settings: Settings, clock: Clock, rng: random.Random) -> Sandbox:
     )
 
 
-def _chores(engines: Engines, operations: Operations, keys: KeyRing, deliveries_receiver: Receiver) -> list[Chore]:
+def _chores(
+    settings: Settings,
+    engines: Engines,
+    operations: Operations,
+    adoption: Adoption,
+    keys: KeyRing,
+    deliveries_receiver: Receiver,
+) -> list[Chore]:
     def refresh_keys() -> None:
         if keys.is_stale():
             keys.refresh()
@@ -175,12 +201,16 @@ def _chores(engines: Engines, operations: Operations, keys: KeyRing, deliveries_
         for kept in waiting:
             deliveries_receiver.settle(kept)
 
-    return [
+    chores = [
         Chore("reading the list of apps", timedelta(minutes=5), operations.refresh_apps, asks_lamina=True),
         Chore("reading the key set", timedelta(minutes=1), refresh_keys, asks_lamina=False),
         Chore("checking deliveries again", timedelta(seconds=5), settle_unchecked, asks_lamina=False),
         Chore("settling lost starts", timedelta(seconds=10), operations.expire_starts, asks_lamina=False),
+        Chore("adopting executions", _ADOPTING, adoption.adopt_next, True, adoption.is_any_waiting),
     ]
+    if settings.import_listed:
+        chores.append(Chore("importing executions", _IMPORTING, adoption.import_listed, asks_lamina=True))
+    return chores
 
 
 _current: Runtime | None = None

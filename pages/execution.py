@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import streamlit as st
 
-from lamina_core import errors, operations, runtime
+from lamina_core import errors, runtime, starts
 from lamina_core.api.generations import Feature
 from lamina_core.domain import POLLED, Execution, Status
 from lamina_core.insights import detail
@@ -34,7 +34,7 @@ def replay(execution: Execution) -> None:
     state = st.session_state
     started, sent_at = state.get("last_replay", (None, None))
     if started is None or frame.now() - sent_at > _SECOND_CLICK:
-        token = state.setdefault(f"replay_token:{execution.id}", operations.new_token(parts.rng))
+        token = state.setdefault(f"replay_token:{execution.id}", starts.new_token(parts.rng))
         started = parts.operations.replay(frame.operator(), execution.id, token, parts.webhook_url)
         state["last_replay"] = (started, frame.now())
         del state[f"replay_token:{execution.id}"]

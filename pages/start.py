@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import streamlit as st
 
-from lamina_core import drafts, errors, operations, runtime
+from lamina_core import drafts, errors, runtime, starts
 from lamina_core.api import curl
 from lamina_core.api.generations import Feature
 from lamina_core.domain import Status
@@ -28,7 +28,7 @@ def open_draft(app_id: str) -> Draft:
     if known and known.started and frame.now() - known.started[1] < _SECOND_CLICK:
         navigation.open_page("execution", id=str(known.started[0]))
     app = parts.operations.open_app(app_id)
-    draft = Draft(app, operations.new_token(parts.rng), known.inputs if known else drafts.default_inputs(app))
+    draft = Draft(app, starts.new_token(parts.rng), known.inputs if known else drafts.default_inputs(app))
     if parts.operations.supports(Feature.ESTIMATE):
         with shown():
             draft.estimate = parts.operations.estimate(app_id)
@@ -41,7 +41,7 @@ def start(draft: Draft, outputs: list[str]) -> None:
     draft.problems = drafts.check_inputs(draft.app, draft.inputs)
     if draft.problems:
         return
-    request = operations.StartRequest(draft.token, draft.app, draft.inputs, outputs)
+    request = starts.StartRequest(draft.token, draft.app, draft.inputs, outputs)
     try:
         row_id = parts.operations.start(frame.operator(), request, parts.webhook_url)
     except errors.DeskError as error:
@@ -50,7 +50,7 @@ def start(draft: Draft, outputs: list[str]) -> None:
     with parts.engines.reading() as connection:
         execution, payload = executions.find(connection, row_id), executions.find_payload(connection, row_id)
     if execution and payload and execution.status is Status.START_FAILED:
-        draft.token = operations.new_token(parts.rng)
+        draft.token = starts.new_token(parts.rng)
         draft.problems = [FieldProblem(**problem) for problem in payload.problems]
         draft.problems = draft.problems or [FieldProblem(None, None, execution.error_message or "Nothing was started.")]
         return

@@ -126,7 +126,7 @@ def engines(database_url: str) -> Iterator[Engines]:
 
 @pytest.fixture
 def writer(engines: Engines) -> Iterator[Writer]:
-    running = Writer(engines.write)
+    running = Writer(engines.write, SystemClock())
     running.start()
     yield running
     running.stop()

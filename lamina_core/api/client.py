@@ -41,7 +41,8 @@ class LaminaClient:
     """Speaks one generation of Lamina's API; safe to share between threads.
 
     Every method raises errors of the ApiError tree and nothing else of the network. `observe` is told
-    each answer's status and headers, so that a shared budget can follow Lamina's rate limit.
+    each answer's status and headers, and `may_repeat` asked before a read that failed is sent once more, so that
+    a shared budget can follow Lamina's rate limit.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class LaminaClient:
         clock: Clock,
         rng: random.Random,
         observe: Callable[[int, Mapping[str, str]], None] | None = None,
+        may_repeat: Callable[[], bool] = lambda: True,
         inner: httpx.BaseTransport | None = None,
     ) -> None:
         key = api_key.reveal()
@@ -68,7 +70,7 @@ class LaminaClient:
             timeout=transport.TIMEOUT,
             follow_redirects=False,
             trust_env=False,
-            transport=transport.RepeatingTransport(inner or httpx.HTTPTransport(), clock, rng),
+            transport=transport.RepeatingTransport(inner or httpx.HTTPTransport(), clock, rng, may_repeat),
         )
 
     def close(self) -> None:

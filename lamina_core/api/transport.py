@@ -2,7 +2,7 @@
 
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC
 
 import httpx
@@ -24,14 +24,17 @@ class AnswerUnusable(Exception):
 class RepeatingTransport(httpx.BaseTransport):
     """Repeats a GET that got no answer, or 502, 503 or 504, twice at most; never another method.
 
-    A 429 is not repeated: the budget shared by all callers decides when to go on. The answer's content
-    has to come within DEADLINE.
+    Each repetition is a request more, so `may_repeat` is asked first. A 429 is not repeated: the budget shared by
+    all callers decides when to go on. The answer's content has to come within DEADLINE.
     """
 
-    def __init__(self, inner: httpx.BaseTransport, clock: Clock, rng: random.Random) -> None:
+    def __init__(
+        self, inner: httpx.BaseTransport, clock: Clock, rng: random.Random, may_repeat: Callable[[], bool]
+    ) -> None:
         self._inner = inner
         self._clock = clock
         self._rng = rng
+        self._may_repeat = may_repeat
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send the request, again where that is safe and may help."""
@@ -45,10 +48,11 @@ class RepeatingTransport(httpx.BaseTransport):
             try:
                 response = self._inner.handle_request(request)
             except httpx.TransportError as error:
-                if isinstance(error, httpx.ReadTimeout):
-                    raise  # a slow server is not helped by asking twice
+                # A slow server is not helped by asking twice.
+                if isinstance(error, httpx.ReadTimeout) or not self._may_repeat():
+                    raise
             else:
-                if response.status_code not in _REPEATED_STATUSES:
+                if response.status_code not in _REPEATED_STATUSES or not self._may_repeat():
                     return response
                 response.close()
             self._clock.sleep(pause * self._rng.uniform(0.8, 1.2))

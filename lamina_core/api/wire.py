@@ -29,7 +29,8 @@ def _text_or_none(value: object) -> str | None:
     return clean_text(json.dumps(value))
 
 
-def _instant_or_none(value: object) -> datetime | None:
+def parse_instant(value: object) -> datetime | None:
+    """Return an instant of ISO 8601 as aware UTC, where no zone is named as if UTC were; None if it is none."""
     if not isinstance(value, str):
         return None
     try:
@@ -40,7 +41,7 @@ def _instant_or_none(value: object) -> datetime | None:
 
 
 Text = Annotated[str | None, BeforeValidator(_text_or_none)]
-Instant = Annotated[datetime | None, BeforeValidator(_instant_or_none)]
+Instant = Annotated[datetime | None, BeforeValidator(parse_instant)]
 Flag = Annotated[bool, BeforeValidator(bool)]
 
 

@@ -19,6 +19,7 @@ _POLL_SHARE = 0.78
 _ACTION_SHARE = 0.16
 _BURST = 0.1  # of a share
 _HOLD = 15.0  # seconds without polls after a 429 that names no time
+_FLOOR = 0.03  # of the limit: with no more than that remaining, others share our address
 _EPOCH = 1_000_000  # a RateLimit-Reset above this is an instant, not a number of seconds
 
 
@@ -29,10 +30,13 @@ class _Bucket:
         self.tokens = self.burst
         self.filled_at = now
 
-    def take(self, now: float) -> bool:
+    def has_one(self, now: float) -> bool:
         self.tokens = min(self.burst, self.tokens + (now - self.filled_at) * self.rate)
         self.filled_at = now
-        if self.tokens < 1:
+        return self.tokens >= 1
+
+    def take(self, now: float) -> bool:
+        if not self.has_one(now):
             return False
         self.tokens -= 1
         return True
@@ -50,6 +54,12 @@ class Budget:
         self._actions = _Bucket(limit_per_minute * _ACTION_SHARE, now)
         self._held_until = now
         self._spent: deque[float] = deque()
+
+    def may_poll(self) -> bool:
+        """Say whether `take_poll` would give a request now."""
+        with self._lock:
+            now = self._clock.monotonic()
+            return now >= self._held_until and self._polls.has_one(now)
 
     def take_poll(self) -> bool:
         """Spend one request of the polls' share, if there is one and Lamina has not asked us to wait."""
@@ -81,8 +91,10 @@ class Budget:
         return True
 
     def observe(self, status: int, headers: Mapping[str, str]) -> None:
-        """Learn from an answer: after a 429, or with nothing remaining, polls wait as long as Lamina says."""
-        if status != 429 and headers.get("ratelimit-remaining", "").strip() != "0":
+        """Learn from an answer: after a 429, or with next to nothing remaining, polls wait as long as Lamina says."""
+        remaining = headers.get("ratelimit-remaining", "").strip()
+        scarce = remaining.isdecimal() and len(remaining) < 10 and int(remaining) <= self.limit_per_minute * _FLOOR
+        if status != 429 and not scarce:
             return
         now = self._clock.now().timestamp()
         asked = transport.parse_retry_after(headers.get("retry-after"), now) if status == 429 else None

@@ -99,14 +99,16 @@ def rank(
 ) -> list[Pollable]:
     """Return executions that may be read now, the one to read first at the beginning.
 
-    First those that have been due for STALE_AFTER, the longest first; then by expected gain, which counts little
-    where a webhook is expected; the late ones after, or before, all others. `paces` is by app; an app without one
-    goes by its kind.
+    First those that have ended, for there is something to fetch; then those that have been due for STALE_AFTER, the
+    longest first; then by expected gain, which counts little where a webhook is expected; the late ones after, or
+    before, all others. `paces` is by app; an app without one goes by its kind.
     """
 
     def urgency(candidate: Pollable) -> tuple[bool, float, float]:
         is_late = now - candidate.created_at > LATE_AFTER
         waited = (now - candidate.due_at).total_seconds()
+        if candidate.ended:
+            return not late_first, math.inf, waited
         if is_late or waited > STALE_AFTER:
             return is_late == late_first, waited, 0.0
         age = (now - candidate.created_at).total_seconds()

@@ -1,6 +1,6 @@
 """Every webhook POST that reached us, with its bytes; functions take the connection first."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,8 +8,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import col
 
-from lamina_core.domain import Delivery, Verdict
+from lamina_core.domain import Delivery, Report, Verdict
 from lamina_core.store.tables import DeliveryTable
+
+# Reasons that an accepted delivery can stand here without an execution.
+UNREADABLE = "unreadable_body"
+UNKNOWN_EXECUTION = "unknown_execution"
+NOT_OF_THIS_WORKSPACE = "not_of_this_workspace"
 
 REJECTED_KEPT = 2_000  # rejected deliveries; anybody can send them, so they must not fill the disk
 REJECTED_BYTES_KEPT = 50_000_000
@@ -18,7 +23,10 @@ _PRUNE_EVERY = 50  # deliveries
 
 @dataclass(frozen=True)
 class Arrival:
-    """A POST as it is about to be recorded; `content_hash` is SHA-256 of the body in hex."""
+    """A POST as it is about to be recorded; `content_hash` is SHA-256 of the body in hex.
+
+    `report` is what a verified body says, None where it cannot be read.
+    """
 
     received_at: datetime
     verdict: Verdict
@@ -30,6 +38,9 @@ class Arrival:
     body: bytes
     content_hash: str
     start_token: str | None
+    report: Report | None = None
+    execution: int | None = None
+    duplicate_of: int | None = None
 
 
 @dataclass(frozen=True)
@@ -45,8 +56,11 @@ class Kept:
     content_hash: str
 
 
+# Spelt out, for a database chooses a partial index only where it sees the value.
+_IS_UNCLAIMED = col(DeliveryTable.reason) == sa.literal_column(f"'{UNKNOWN_EXECUTION}'")
 _SHORT = [col(getattr(DeliveryTable, name)) for name in Delivery.__dataclass_fields__]
 _KEPT = [col(getattr(DeliveryTable, name)) for name in Kept.__dataclass_fields__]
+_RECORDED = [name for name in Arrival.__dataclass_fields__ if name not in {"report", "headers"}]
 
 
 def _delivery(row: sa.Row[Any]) -> Delivery:
@@ -54,25 +68,24 @@ def _delivery(row: sa.Row[Any]) -> Delivery:
 
 
 def insert(connection: sa.Connection, arrival: Arrival) -> int:
-    """Record a POST and return its row's id; the oldest rejected ones make room for the newest."""
-    values = sa.insert(DeliveryTable).values(
-        received_at=arrival.received_at,
-        verdict=arrival.verdict,
-        reason=arrival.reason,
-        answered=arrival.answered,
-        request_id=arrival.request_id,
-        key_id=arrival.key_id,
-        headers=dict(arrival.headers),
-        body=arrival.body,
-        body_size=len(arrival.body),
-        content_hash=arrival.content_hash,
-        start_token=arrival.start_token,
-    )
-    row_id = int(connection.execute(values.returning(col(DeliveryTable.id))).scalar_one())
-    if row_id % _PRUNE_EVERY == 0:
-        _prune(connection, Verdict.REJECTED)
-        _prune(connection, Verdict.UNCHECKED)
-    return row_id
+    """Record a POST and return its row's id; see `insert_all`."""
+    return insert_all(connection, [arrival])[0]
+
+
+def insert_all(connection: sa.Connection, arrivals: Sequence[Arrival]) -> list[int]:
+    """Record POSTs and return their rows' ids in order; the oldest rejected ones make room for the newest."""
+    rows = [
+        {name: getattr(arrival, name) for name in _RECORDED}
+        | {"headers": dict(arrival.headers), "body_size": len(arrival.body)}
+        for arrival in arrivals
+    ]
+    insert = sa.insert(DeliveryTable).returning(col(DeliveryTable.id), sort_by_parameter_order=True)
+    ids = list(connection.execute(insert, rows).scalars())
+    for verdict in (Verdict.REJECTED, Verdict.UNCHECKED):
+        places = [row_id for row_id, arrival in zip(ids, arrivals, strict=True) if arrival.verdict is verdict]
+        if any(row_id % _PRUNE_EVERY == 0 for row_id in places):
+            _prune(connection, verdict)
+    return ids
 
 
 def _prune(connection: sa.Connection, verdict: Verdict) -> None:
@@ -107,12 +120,7 @@ def settle(
 
 
 def link(
-    connection: sa.Connection,
-    row_id: int,
-    *,
-    execution: int | None,
-    reason: str | None,
-    duplicate_of: int | None = None,
+    connection: sa.Connection, row_id: int, execution: int | None, reason: str | None, duplicate_of: int | None = None
 ) -> None:
     """Say to which execution an accepted delivery belongs, and what is odd about it."""
     connection.execute(
@@ -122,29 +130,30 @@ def link(
     )
 
 
-def name_execution(connection: sa.Connection, row_id: int, execution_id: str) -> None:
-    """Write down the id that a delivery's body names, where no header did."""
-    connection.execute(
-        sa.update(DeliveryTable)
-        .where(col(DeliveryTable.id) == row_id, col(DeliveryTable.request_id).is_(None))
-        .values(request_id=execution_id)
-    )
+def find_same(
+    connection: sa.Connection, contents: Collection[tuple[str, str]], before: int | None = None
+) -> dict[tuple[str, str], tuple[int, int | None]]:
+    """Return the first accepted delivery of each content, by execution id and hash, and our row that it belongs to.
 
-
-def first_same(connection: sa.Connection, arrival_id: int, request_id: str, content_hash: str) -> int | None:
-    """Return the first accepted delivery of the same execution with the same bytes, before this one."""
+    `before` looks only at deliveries older than that row.
+    """
     wanted = (
-        sa.select(col(DeliveryTable.id))
-        .where(
-            col(DeliveryTable.request_id) == request_id,
-            col(DeliveryTable.content_hash) == content_hash,
-            col(DeliveryTable.verdict) == Verdict.ACCEPTED,
-            col(DeliveryTable.id) < arrival_id,
+        sa.select(
+            col(DeliveryTable.request_id),
+            col(DeliveryTable.content_hash),
+            col(DeliveryTable.id),
+            col(DeliveryTable.execution),
         )
-        .order_by(col(DeliveryTable.id))
-        .limit(1)
+        .where(
+            col(DeliveryTable.request_id).in_({execution_id for execution_id, _ in contents}),
+            col(DeliveryTable.verdict) == Verdict.ACCEPTED,
+        )
+        .order_by(col(DeliveryTable.id).desc())  # so that the first of each content is written last
     )
-    return connection.execute(wanted).scalar_one_or_none()
+    if before is not None:
+        wanted = wanted.where(col(DeliveryTable.id) < before)
+    found = {(name, content): (row_id, execution) for name, content, row_id, execution in connection.execute(wanted)}
+    return {key: found[key] for key in contents if key in found}
 
 
 def find_kept(connection: sa.Connection, row_id: int) -> Kept:
@@ -153,18 +162,39 @@ def find_kept(connection: sa.Connection, row_id: int) -> Kept:
     return Kept(**row._mapping)
 
 
-def waiting_for(connection: sa.Connection, execution_id: str) -> list[Kept]:
-    """Return the verified deliveries for an id of Lamina's that belonged to no execution of ours yet."""
+def waiting_for(connection: sa.Connection, execution_ids: Collection[str]) -> list[Kept]:
+    """Return the readable deliveries for these ids of Lamina's that belong to no execution of ours yet."""
+    if not execution_ids:
+        return []
     wanted = (
         sa.select(*_KEPT)
         .where(
-            col(DeliveryTable.request_id) == execution_id,
+            col(DeliveryTable.request_id).in_(execution_ids),
             col(DeliveryTable.verdict) == Verdict.ACCEPTED,
             col(DeliveryTable.execution).is_(None),
+            col(DeliveryTable.reason).is_distinct_from(UNREADABLE),
         )
         .order_by(col(DeliveryTable.id))
     )
     return [Kept(**row._mapping) for row in connection.execute(wanted)]
+
+
+def oldest_unclaimed(connection: sa.Connection, received_before: datetime) -> Kept | None:
+    """Return the oldest verified delivery whose execution is not ours, unless Lamina was asked for that before."""
+    wanted = (
+        sa.select(*_KEPT)
+        .where(_IS_UNCLAIMED, col(DeliveryTable.received_at) < received_before)
+        .order_by(col(DeliveryTable.id))
+        .limit(1)
+    )
+    row = connection.execute(wanted).one_or_none()
+    return Kept(**row._mapping) if row else None
+
+
+def disown(connection: sa.Connection, request_id: str) -> None:
+    """Write down that Lamina knows no such execution in our workspace."""
+    theirs = (col(DeliveryTable.request_id) == request_id) & _IS_UNCLAIMED
+    connection.execute(sa.update(DeliveryTable).where(theirs).values(reason=NOT_OF_THIS_WORKSPACE))
 
 
 def unchecked(connection: sa.Connection, limit: int) -> list[Kept]:

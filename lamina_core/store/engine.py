@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,14 @@ class Engines:
         """Close every connection."""
         self.read.dispose()
         self.write.dispose()
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why the database takes no writes, and since when."""
+
+    since: datetime
+    message: str
 
 
 def open_engines(url: str) -> Engines:
@@ -113,3 +122,30 @@ def migrate(engine: sa.Engine) -> None:
     except sa.exc.DBAPIError as error:
         where = engine.url.render_as_string(hide_password=True)
         raise errors.StoreError(f"The database {where} cannot be opened: {error.orig}.") from error
+
+
+def explain(error: Exception) -> Exception:
+    """Return a database's error as one of ours that says what to do; any other error as it is."""
+    if not isinstance(error, sa.exc.DBAPIError):
+        return error
+    trouble = _first_trouble(error)
+    cause = str(trouble.orig)
+    if not isinstance(trouble, sa.exc.OperationalError):
+        return errors.StoreError(f"The database refused a write: {cause}.")
+    if "locked" in cause:
+        return errors.StoreBusy("Another process holds the database. Try again in a few seconds.")
+    if "full" in cause:
+        return errors.StoreError("The disk of the database is full. Make room; what was stored is safe.")
+    if "readonly" in cause:
+        return errors.StoreError("The database file cannot be written. Check its permissions.")
+    return errors.StoreError(f"The database refused a write: {cause}.")
+
+
+def _first_trouble(error: sa.exc.DBAPIError) -> sa.exc.DBAPIError:
+    """Return what went wrong first: on a full disk SQLite undoes all at once, and then misses the savepoint."""
+    first, link = error, error.__context__
+    while link is not None:
+        if isinstance(link, sa.exc.DBAPIError):
+            first = link
+        link = link.__context__
+    return first

@@ -1,9 +1,6 @@
-"""Reading and writing executions. Functions take the connection first and never commit.
+"""Recording and finding executions. Functions take the connection first and never commit."""
 
-What Lamina says of an execution is written by `write_remote` alone, and only `intake` may call that.
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,7 +8,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import col
 
-from lamina_core.domain import POLLED, Execution, Generation, Kind, Origin, Status
+from lamina_core.domain import Execution, Generation, Kind, Origin, Registration, Status
+from lamina_core.polling import schedule
+from lamina_core.store.remote import Outputs, read_status
 from lamina_core.store.tables import ExecutionTable, PayloadTable
 
 ROW = [
@@ -39,47 +38,19 @@ class Intent:
 
 @dataclass(frozen=True)
 class Payload:
-    """What is wide of an execution."""
+    """What is wide of an execution; `inputs` None: others started it, and nobody told us with what."""
 
-    inputs: Mapping[str, Any]
+    inputs: Mapping[str, Any] | None
     chosen_outputs: tuple[str, ...]
-    outputs: tuple[Mapping[str, Any], ...]
+    outputs: Outputs
     last_report: Mapping[str, Any] | None
     problems: tuple[Mapping[str, Any], ...]
-
-
-@dataclass(frozen=True)
-class RemoteState:
-    """What Lamina has told of an execution so far, as intake compares and changes it."""
-
-    id: int
-    execution_id: str | None
-    app_id: str
-    kind: Kind
-    webhook_expected: bool
-    created_at: datetime
-    last_poll_at: datetime | None
-    poll_count: int
-    status: Status
-    raw_status: str | None
-    error_message: str | None
-    started_at: datetime | None
-    completed_at: datetime | None
-    reported_as_of: datetime | None
-    delivered_at: datetime | None
-    confirm_from: datetime | None
-    missing_count: int
-    outputs: tuple[Mapping[str, Any], ...] | None
-
-
-def _status(word: str) -> Status:
-    return Status(word) if word in set(Status) else Status.UNKNOWN
 
 
 def execution_from(row: sa.Row[Any]) -> Execution:
     """Return the record of a row selected as ROW."""
     fields = dict(row._mapping)
-    fields.update(status=_status(row.status), kind=Kind(row.kind), origin=Origin(row.origin))
+    fields.update(status=read_status(row.status), kind=Kind(row.kind), origin=Origin(row.origin))
     return Execution(**fields)
 
 
@@ -112,6 +83,52 @@ def insert_intent(connection: sa.Connection, intent: Intent, now: datetime) -> i
     return row_id
 
 
+def insert_registered(
+    connection: sa.Connection,
+    registrations: Sequence[Registration],
+    apps: Mapping[str, tuple[str, Kind]],
+    generation: Generation,
+    now: datetime,
+) -> list[int]:
+    """Record executions that others started and return their rows' ids; `apps` gives the name and kind of each app.
+
+    They count as queued until they are read, which may be at once; the late ones wait behind all others.
+    """
+    rows = [
+        {
+            "execution_id": each.execution_id,
+            "app_id": each.app_id,
+            "app_name": apps[each.app_id][0],
+            "status": Status.QUEUED,
+            "kind": apps[each.app_id][1],
+            "generation": generation,
+            "created_at": each.started_at or now,
+            "updated_at": now,
+            "missing_count": 0,
+            "poll_count": 0,
+            "next_poll_at": each.started_at if _is_late(each, now) else now,
+            "origin": each.origin,
+            "started_by": each.origin,
+            "webhook_expected": False,
+            "reference": each.reference,
+        }
+        for each in registrations
+    ]
+    insert = sa.insert(ExecutionTable).returning(col(ExecutionTable.id), sort_by_parameter_order=True)
+    ids = list(connection.execute(insert, rows).scalars()) if rows else []
+    payloads = [
+        {"execution": row_id, "inputs": each.inputs and dict(each.inputs)}
+        for row_id, each in zip(ids, registrations, strict=True)
+    ]
+    if payloads:
+        connection.execute(sa.insert(PayloadTable), payloads)
+    return ids
+
+
+def _is_late(registration: Registration, now: datetime) -> bool:
+    return registration.started_at is not None and now - registration.started_at > schedule.LATE_AFTER
+
+
 def find(connection: sa.Connection, row_id: int) -> Execution | None:
     """Return one execution by our own id."""
     row = connection.execute(sa.select(*ROW).where(col(ExecutionTable.id) == row_id)).one_or_none()
@@ -133,109 +150,10 @@ def find_payload(connection: sa.Connection, row_id: int) -> Payload | None:
     )
 
 
-def id_by_execution_id(connection: sa.Connection, execution_id: str) -> int | None:
-    """Return our own id for Lamina's."""
-    wanted = sa.select(col(ExecutionTable.id)).where(col(ExecutionTable.execution_id) == execution_id)
-    return connection.execute(wanted).scalar_one_or_none()
-
-
 def id_by_token(connection: sa.Connection, token: str) -> int | None:
     """Return the execution whose start carried this token."""
     wanted = sa.select(col(PayloadTable.execution)).where(col(PayloadTable.start_token) == token)
     return connection.execute(wanted).scalar_one_or_none()
-
-
-def lock(connection: sa.Connection, row_id: int) -> RemoteState | None:
-    """Return what is known of an execution and keep other processes from changing it until the commit.
-
-    On SQLite the transaction itself keeps them out; FOR UPDATE is PostgreSQL's.
-    """
-    wanted = (
-        sa.select(
-            *(col(getattr(ExecutionTable, name)) for name in RemoteState.__dataclass_fields__ if name != "outputs"),
-            col(PayloadTable.outputs),
-        )
-        .join(PayloadTable, col(PayloadTable.execution) == col(ExecutionTable.id))
-        .where(col(ExecutionTable.id) == row_id)
-        .with_for_update()
-    )
-    row = connection.execute(wanted).one_or_none()
-    if row is None:
-        return None
-    fields = dict(row._mapping)
-    fields.update(
-        status=_status(row.status), kind=Kind(row.kind), outputs=None if row.outputs is None else tuple(row.outputs)
-    )
-    return RemoteState(**fields)
-
-
-def write_remote(
-    connection: sa.Connection, row_id: int, columns: Mapping[str, Any], payload: Mapping[str, Any]
-) -> None:
-    """Write what Lamina said; for `intake.apply_update` alone."""
-    connection.execute(sa.update(ExecutionTable).where(col(ExecutionTable.id) == row_id).values(**columns))
-    if payload:
-        connection.execute(sa.update(PayloadTable).where(col(PayloadTable.execution) == row_id).values(**payload))
-
-
-def record_poll(connection: sa.Connection, row_id: int, polled_at: datetime, error: str | None) -> None:
-    """Count a poll; what it said, if anything, goes through intake."""
-    connection.execute(
-        sa.update(ExecutionTable)
-        .where(col(ExecutionTable.id) == row_id)
-        .values(poll_count=col(ExecutionTable.poll_count) + 1, last_poll_at=polled_at, poll_error=error)
-    )
-
-
-def schedule_poll(connection: sa.Connection, row_id: int, next_poll_at: datetime) -> None:
-    """Set when an execution that is polled at all is polled next."""
-    connection.execute(
-        sa.update(ExecutionTable)
-        .where(col(ExecutionTable.id) == row_id, col(ExecutionTable.next_poll_at).is_not(None))
-        .values(next_poll_at=next_poll_at)
-    )
-
-
-def due(connection: sa.Connection, now: datetime, limit: int) -> list[Execution]:
-    """Return the executions whose poll is due, the longest due first."""
-    wanted = (
-        sa.select(*ROW)
-        .where(col(ExecutionTable.next_poll_at) <= now)
-        .order_by(col(ExecutionTable.next_poll_at))
-        .limit(limit)
-    )
-    return [execution_from(row) for row in connection.execute(wanted)]
-
-
-def next_due_at(connection: sa.Connection) -> datetime | None:
-    """Return when the next poll is due, None when nothing is polled."""
-    wanted = (
-        sa.select(col(ExecutionTable.next_poll_at))
-        .where(col(ExecutionTable.next_poll_at).is_not(None))
-        .order_by(col(ExecutionTable.next_poll_at))
-        .limit(1)
-    )
-    return connection.execute(wanted).scalar_one_or_none()
-
-
-def stale_starts(connection: sa.Connection, before: datetime) -> list[int]:
-    """Return the starts recorded before this instant of which no answer was recorded."""
-    wanted = sa.select(col(ExecutionTable.id)).where(
-        col(ExecutionTable.status) == Status.STARTING, col(ExecutionTable.created_at) < before
-    )
-    return list(connection.execute(wanted).scalars())
-
-
-def learned_kind(connection: sa.Connection, app_id: str) -> Kind | None:
-    """Return what the last completed execution of the app turned out to be."""
-    wanted = (
-        sa.select(col(ExecutionTable.kind))
-        .where(col(ExecutionTable.app_id) == app_id, col(ExecutionTable.status) == Status.COMPLETED)
-        .order_by(col(ExecutionTable.created_at).desc(), col(ExecutionTable.id).desc())
-        .limit(1)
-    )
-    kind = connection.execute(wanted).scalar_one_or_none()
-    return Kind(kind) if kind else None
 
 
 def replays_of(connection: sa.Connection, row_id: int) -> list[Execution]:
@@ -244,16 +162,66 @@ def replays_of(connection: sa.Connection, row_id: int) -> list[Execution]:
     return [execution_from(row) for row in connection.execute(wanted)]
 
 
-def count_in_flight(connection: sa.Connection, late_before: datetime, cap: int) -> tuple[int, int]:
-    """Return how many executions Lamina works on, and how many of them started before `late_before`.
+@dataclass(frozen=True)
+class Known:
+    """What is here already of an execution that somebody registers."""
 
-    Both stop at `cap`.
-    """
-    in_flight = col(ExecutionTable.status).in_([*POLLED, Status.STARTING])
-    late = in_flight & (col(ExecutionTable.created_at) < late_before)
-    return _count(connection, in_flight, cap), _count(connection, late, cap)
+    id: int
+    execution_id: str
+    app_id: str
+    reference: str | None
+    has_inputs: bool
+    is_ours: bool  # started here: nobody else may say with which inputs
 
 
-def _count(connection: sa.Connection, condition: sa.ColumnElement[bool], cap: int) -> int:
-    matching = sa.select(sa.literal(1)).select_from(ExecutionTable).where(condition).limit(cap).subquery()
-    return int(connection.execute(sa.select(sa.func.count()).select_from(matching)).scalar_one())
+def known_by_execution_id(connection: sa.Connection, execution_ids: Collection[str]) -> dict[str, Known]:
+    """Return what is here of executions by Lamina's ids."""
+    wanted = (
+        sa.select(
+            col(ExecutionTable.id),
+            col(ExecutionTable.execution_id),
+            col(ExecutionTable.app_id),
+            col(ExecutionTable.reference),
+            col(PayloadTable.inputs).is_not(None).label("has_inputs"),
+            col(PayloadTable.start_token).is_not(None).label("is_ours"),
+        )
+        .join(PayloadTable, col(PayloadTable.execution) == col(ExecutionTable.id))
+        .where(col(ExecutionTable.execution_id).in_(execution_ids))
+    )
+    return {row.execution_id: Known(**row._mapping) for row in connection.execute(wanted)} if execution_ids else {}
+
+
+def keep_inputs(connection: sa.Connection, row_id: int, inputs: Mapping[str, Any]) -> None:
+    """Write the inputs of an execution that others started."""
+    connection.execute(sa.update(PayloadTable).where(col(PayloadTable.execution) == row_id).values(inputs=dict(inputs)))
+
+
+def refer(connection: sa.Connection, row_id: int, reference: str) -> None:
+    """Write the customer's own number of an execution."""
+    connection.execute(sa.update(ExecutionTable).where(col(ExecutionTable.id) == row_id).values(reference=reference))
+
+
+def unnamed_before(connection: sa.Connection, before: datetime) -> list[int]:
+    """Return the starts recorded before this instant of which no answer was recorded."""
+    wanted = sa.select(col(ExecutionTable.id)).where(
+        col(ExecutionTable.status) == Status.STARTING, col(ExecutionTable.created_at) < before
+    )
+    return list(connection.execute(wanted).scalars())
+
+
+def find_unclaimed(
+    connection: sa.Connection, app_id: str, since: datetime, until: datetime, limit: int
+) -> list[Execution]:
+    """Return executions of an app that nobody here started, by when they were started, oldest first."""
+    wanted = (
+        sa.select(*ROW)
+        .join(PayloadTable, col(PayloadTable.execution) == col(ExecutionTable.id))
+        .where(
+            col(ExecutionTable.app_id) == app_id,
+            col(ExecutionTable.created_at).between(since, until),
+            col(PayloadTable.start_token).is_(None),
+        )
+        .order_by(col(ExecutionTable.created_at), col(ExecutionTable.id))
+        .limit(limit)
+    )
+    return [execution_from(row) for row in connection.execute(wanted)]

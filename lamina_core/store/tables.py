@@ -83,6 +83,7 @@ class ExecutionTable(SQLModel, table=True):
     replay_of: int | None = _reference("execution.id")
     started_by: str
     webhook_expected: bool
+    reference: str | None  # the customer's own number of an order or a ticket
 
     __table_args__ = (
         sa.Index("execution_newest", "created_at", "id"),
@@ -101,6 +102,12 @@ class ExecutionTable(SQLModel, table=True):
             sqlite_where=sa.text("replay_of IS NOT NULL"),
             postgresql_where=sa.text("replay_of IS NOT NULL"),
         ),
+        sa.Index(
+            "execution_reference",
+            "reference",
+            sqlite_where=sa.text("reference IS NOT NULL"),
+            postgresql_where=sa.text("reference IS NOT NULL"),
+        ),
     )
 
 
@@ -111,7 +118,7 @@ class PayloadTable(SQLModel, table=True):
 
     execution: int = _reference("execution.id", primary_key=True)
     start_token: str | None = Field(default=None, unique=True)
-    inputs: dict[str, Any] = _document()
+    inputs: dict[str, Any] | None = _document(nullable=True)  # null: started by others, and not known here
     chosen_outputs: list[str] | None = _document(nullable=True)
     outputs: list[dict[str, Any]] | None = _document(nullable=True)
     last_report: dict[str, Any] | None = _document(nullable=True)
@@ -142,6 +149,12 @@ class DeliveryTable(SQLModel, table=True):
         sa.Index("delivery_newest", "received_at", "id"),
         sa.Index("delivery_verdict", "verdict", "id"),
         sa.Index("delivery_execution", "execution", "id"),
+        sa.Index(
+            "delivery_unclaimed",
+            "id",
+            sqlite_where=sa.text("reason = 'unknown_execution'"),
+            postgresql_where=sa.text("reason = 'unknown_execution'"),
+        ),
     )
 
 
@@ -169,6 +182,15 @@ class AppTable(SQLModel, table=True):
     position: int | None
     document: dict[str, Any] = _document()
     fetched_at: datetime = _instant()
+
+
+class AppKindTable(SQLModel, table=True):
+    """The kind that an operator has set for an app, in place of what its executions show."""
+
+    __tablename__ = "app_kind"
+
+    app_id: str = Field(primary_key=True)
+    kind: str
 
 
 class LeaseTable(SQLModel, table=True):

@@ -14,26 +14,26 @@ Source for headers, message and retries: Lamina's page "get webhook signing key"
 import asyncio
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import anyio.to_thread
-from starlette.requests import ClientDisconnect, Request
+import sqlalchemy as sa
+from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from lamina_core import errors, intake, signing
 from lamina_core.api import wire
+from lamina_core.bodies import BodyRefused, read_body
 from lamina_core.clock import Clock
-from lamina_core.domain import Verdict
-from lamina_core.store.deliveries import Arrival, Kept
+from lamina_core.domain import Report, Verdict
+from lamina_core.store.deliveries import UNREADABLE, Arrival, Kept
 from lamina_core.store.writer import Writer
 from lamina_core.webhooks.keys import KeyRing
 
 log = logging.getLogger(__name__)
 
 PATH = "/webhooks/lamina"
-BODY_LIMIT = 1_000_000  # bytes
-BODY_DEADLINE = 10.0  # seconds
 RETRY_AFTER = 5  # seconds, told with a 503
 
 _KEPT_HEADERS = (
@@ -59,6 +59,7 @@ class Judgement:
     reason: str | None = None
     message: str | None = None
     key_id: str | None = None
+    report: Report | None = None
 
 
 class Receiver:
@@ -78,12 +79,11 @@ class Receiver:
             answered=judgement.answer,
             reason=judgement.reason,
             key_id=judgement.key_id,
+            report=judgement.report,
+            request_id=arrival.request_id or (judgement.report.execution_id if judgement.report else None),
         )
         try:
-            stored = self._writer.submit(
-                lambda connection: intake.take_delivery(connection, arrival, self._clock.now())
-            )
-            row_id = await asyncio.wrap_future(stored)
+            row_id = await asyncio.wrap_future(self._writer.submit_item(self._take, arrival))
         except errors.StoreError as error:
             log.error("a delivery could not be stored: %s", error)  # noqa: TRY400 - the cause is in the message
             if judgement.verdict is Verdict.ACCEPTED:
@@ -91,19 +91,15 @@ class Receiver:
             row_id = None
         return _answer(judgement, row_id)
 
+    def _take(self, connection: sa.Connection, arrivals: Sequence[Arrival]) -> list[int]:
+        return intake.take_deliveries(connection, arrivals, self._clock.now())
+
     async def _judge_body(self, request: Request) -> tuple[Arrival, Judgement]:
         arrival = _arrival(request, self._clock)
         try:
-            async with asyncio.timeout(BODY_DEADLINE):
-                body = await _read(request)
-        except TimeoutError:
-            message = f"The body did not arrive within {BODY_DEADLINE:.0f} s."
-            return arrival, Judgement(Verdict.REJECTED, 408, "too_slow", message)
-        except ClientDisconnect:
-            return arrival, Judgement(Verdict.REJECTED, 400, "cut_off", "The body was cut off.")
-        if body is None:
-            message = f"The body is larger than {BODY_LIMIT} bytes."
-            return arrival, Judgement(Verdict.REJECTED, 413, "too_large", message)
+            body = await read_body(request)
+        except BodyRefused as refusal:
+            return arrival, Judgement(Verdict.REJECTED, refusal.status, refusal.reason, str(refusal))
         arrival = replace(arrival, body=body, content_hash=hashlib.sha256(body).hexdigest())
         judgement = judge(arrival, self._keys.keys())
         if judgement.reason in {signing.Reason.NOT_VERIFIED, "no_key_set"} and self._keys.may_refresh():
@@ -144,19 +140,14 @@ def judge(arrival: Arrival | Kept, keys: tuple[signing.PublicKey, ...]) -> Judge
         key = signing.find_key(keys, signature, timestamp or "", arrival.body)
     except errors.SignatureRejected as error:
         return Judgement(Verdict.REJECTED, 401, error.reason, str(error))
-    if _contradicts(headers.get(signing.REQUEST_ID_HEADER), arrival.body):
+    try:
+        report = wire.report_from(wire.data_of(wire.parse_json(arrival.body)))
+    except ValueError:
+        return Judgement(Verdict.ACCEPTED, 200, UNREADABLE, key_id=key.key_id)  # verified: stored, and flagged
+    if headers.get(signing.REQUEST_ID_HEADER) not in {None, report.execution_id}:
         message = f"The header {signing.REQUEST_ID_HEADER} is not the id in the body."
         return Judgement(Verdict.REJECTED, 401, "request_id_mismatch", message)
-    return Judgement(Verdict.ACCEPTED, 200, key_id=key.key_id)
-
-
-def _contradicts(request_id: str | None, body: bytes) -> bool:
-    if request_id is None:
-        return False
-    try:
-        return wire.report_from(wire.data_of(wire.parse_json(body))).execution_id != request_id
-    except ValueError:
-        return False  # verified but unreadable: stored and flagged
+    return Judgement(Verdict.ACCEPTED, 200, key_id=key.key_id, report=report)
 
 
 def _arrival(request: Request, clock: Clock) -> Arrival:
@@ -175,17 +166,6 @@ def _arrival(request: Request, clock: Clock) -> Arrival:
         content_hash="",
         start_token=token and wire.clean_text(token[:_ID_KEPT]),
     )
-
-
-async def _read(request: Request) -> bytes | None:
-    size = 0
-    parts = []
-    async for part in request.stream():
-        size += len(part)
-        if size > BODY_LIMIT:
-            return None
-        parts.append(part)
-    return b"".join(parts)
 
 
 def _answer(judgement: Judgement, row_id: int | None) -> JSONResponse:

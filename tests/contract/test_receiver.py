@@ -16,8 +16,8 @@ from lamina_core import config, runtime
 from lamina_core.clock import SystemClock
 from lamina_core.config import DATA
 from lamina_core.domain import App, Operator, Role, Status
-from lamina_core.operations import StartRequest
 from lamina_core.sandbox.server import Sandbox
+from lamina_core.starts import StartRequest
 from lamina_core.store import executions
 from lamina_core.webhooks.receiver import PATH
 

@@ -29,6 +29,8 @@ def test_without_any_setting_the_sandbox_is_used():
         "environment": "sandbox",
         "host": "127.0.0.1",
         "port": 8501,
+        "ingest_token": None,
+        "import_listed": False,
         "rate_limit_per_minute": 100,
     }
     assert settings.api_key.reveal() == config.SANDBOX_KEY

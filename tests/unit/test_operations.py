@@ -10,14 +10,16 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from lamina_core import errors, operations
+from lamina_core import errors, starts
 from lamina_core.api import transport
 from lamina_core.api.client import LaminaClient
 from lamina_core.api.generations import Feature
+from lamina_core.clock import SystemClock
 from lamina_core.config import Secret
 from lamina_core.domain import App, Generation, Operator, Origin, Parameter, Role, Status
-from lamina_core.operations import DETAILS_FRESH, START_ANSWER_LIMIT, Operations, StartRequest
+from lamina_core.operations import DETAILS_FRESH, Operations
 from lamina_core.polling.budget import Budget
+from lamina_core.starts import START_ANSWER_LIMIT, StartRequest
 from lamina_core.store import catalogue, events, executions, notes
 from lamina_core.store.writer import Writer
 
@@ -293,7 +295,7 @@ def test_a_used_up_budget_refuses_before_anything_is_recorded(desk, engines, wri
 def test_a_store_that_takes_nothing_lets_no_request_leave(desk, engines, clock):
     stuck = Operations(
         engines=engines,
-        writer=Writer(engines.write, capacity=0),
+        writer=Writer(engines.write, SystemClock(), capacity=0),
         client=desk.client,
         budget=desk.budget,
         clock=clock,
@@ -506,6 +508,6 @@ def test_the_limit_is_longer_than_any_answer_takes():
 
 
 def test_tokens_are_long_and_each_its_own():
-    tokens = {operations.new_token(random.Random(seed)) for seed in range(100)}
+    tokens = {starts.new_token(random.Random(seed)) for seed in range(100)}
     assert len(tokens) == 100
     assert all(len(token) == 32 and int(token, 16) >= 0 for token in tokens)

@@ -12,7 +12,7 @@ import pytest
 
 from lamina_core import config, errors, runtime
 from lamina_core.domain import App, Operator, Role, Status
-from lamina_core.operations import StartRequest
+from lamina_core.starts import StartRequest
 from lamina_core.store import catalogue, deliveries, executions, leases
 from lamina_core.store.deliveries import Arrival
 from lamina_core.webhooks import receiver

@@ -33,6 +33,7 @@ EXECUTION = Execution(
     replay_of=None,
     started_by="Ada",
     webhook_expected=False,
+    reference=None,
 )
 
 

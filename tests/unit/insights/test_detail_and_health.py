@@ -6,8 +6,9 @@ from lamina_core import errors
 from lamina_core.domain import Event, Status, Verdict
 from lamina_core.insights import detail, health
 from lamina_core.polling.health import ApiHealth, ApiState
-from lamina_core.store import deliveries, events, executions, leases, notes
+from lamina_core.store import deliveries, events, leases, notes, remote
 from lamina_core.store.deliveries import Arrival
+from lamina_core.store.remote import PayloadChange
 
 
 def arrival(clock, verdict) -> Arrival:
@@ -24,7 +25,7 @@ def test_an_execution_comes_with_its_family_timeline_and_deliveries(engines, wri
         came = deliveries.insert(connection, arrival(clock, Verdict.ACCEPTED))
         deliveries.link(connection, came, execution=row, reason=None)
         outputs = [{"value": [1]}, {"label": 5, "status": "error"}]
-        executions.write_remote(connection, row, {"updated_at": clock.now()}, {"outputs": outputs})
+        remote.write_remote(connection, [], [PayloadChange(row, outputs=outputs)])
 
     writer.run(work)
     found = detail.read_detail(engines, row, clock.now())

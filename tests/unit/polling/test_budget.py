@@ -122,7 +122,10 @@ def test_the_spent_ones_of_the_last_minute_are_counted(clock):
         (429, {"retry-after": "0"}, 0),
         (200, {"ratelimit-remaining": "0", "ratelimit-reset": "12"}, 12),
         (200, {"ratelimit-remaining": " 0 ", "retry-after": "3"}, 15),
-        (200, {"ratelimit-remaining": "1", "ratelimit-reset": "12"}, 0),
+        (200, {"ratelimit-remaining": "3", "ratelimit-reset": "12"}, 12),  # others use our address too
+        (200, {"ratelimit-remaining": "4", "ratelimit-reset": "12"}, 0),
+        (200, {"ratelimit-remaining": "9" * 400, "ratelimit-reset": "12"}, 0),
+        (200, {"ratelimit-remaining": "none", "ratelimit-reset": "12"}, 0),
         (200, {"ratelimit-reset": "12"}, 0),
         (503, {"retry-after": "12"}, 0),
     ],

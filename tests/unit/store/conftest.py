@@ -6,6 +6,7 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import col
 
+from lamina_core.clock import SystemClock
 from lamina_core.domain import Generation, Kind, Origin, Status
 from lamina_core.store import engine
 from lamina_core.store.tables import ExecutionTable
@@ -29,7 +30,7 @@ def sqlite_engines(sqlite_url):
 
 @pytest.fixture
 def sqlite_writer(sqlite_engines):
-    running = Writer(sqlite_engines.write)
+    running = Writer(sqlite_engines.write, SystemClock())
     running.start()
     yield running
     running.stop()

@@ -100,11 +100,12 @@ def test_the_first_of_the_same_is_found_among_the_verified_ones_before(engines, 
         arrival(Verdict.ACCEPTED, body=b"other"),
         arrival(Verdict.ACCEPTED),
     )
-    same = arrival().content_hash
+    same = ("e-1", arrival().content_hash)
     with engines.reading() as connection:
-        assert deliveries.first_same(connection, again, "e-1", same) == first
-        assert deliveries.first_same(connection, first, "e-1", same) is None
-        assert deliveries.first_same(connection, other, "e-1", arrival(body=b"other").content_hash) is None
+        assert deliveries.find_same(connection, [same, ("e-3", "x")]) == {same: (first, None)}
+        assert deliveries.find_same(connection, [same], before=again) == {same: (first, None)}
+        assert deliveries.find_same(connection, [same], before=first) == {}
+        assert deliveries.find_same(connection, [("e-1", arrival(body=b"other").content_hash)], before=other) == {}
 
 
 def test_unchecked_ones_wait_oldest_first_until_they_are_settled(engines, writer):

@@ -7,6 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from lamina_core import errors
+from lamina_core.clock import SystemClock
 from lamina_core.domain import Event
 from lamina_core.store import engine, events, leases, notes
 from lamina_core.store.writer import Writer
@@ -37,7 +38,7 @@ def test_a_sign_of_life_prolongs_the_lease(sqlite_writer, clock):
 @pytest.mark.postgres
 def test_on_postgresql_the_database_s_own_clock_decides(postgres, postgres_template, clock):
     opened = engine.open_engines(postgres.format(name=postgres_template))
-    writer = Writer(opened.write)
+    writer = Writer(opened.write, SystemClock())
     writer.start()
     try:
         assert hold(writer, "a", clock.now() + timedelta(days=900))
@@ -73,7 +74,7 @@ def test_of_many_who_ask_at_once_one_holds_it(engines, database_url, clock):
     together, held = threading.Barrier(4), []
 
     def ask(each, holder: str) -> None:
-        writer = Writer(each.write)
+        writer = Writer(each.write, SystemClock())
         writer.start()
         together.wait(10)
         try:

@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from lamina_core import errors
+from lamina_core.clock import SystemClock
 from lamina_core.store import engine
 from lamina_core.store.writer import Writer
 
@@ -113,7 +114,7 @@ def test_a_group_runs_in_the_order_asked_for_and_ties_as_they_came(sqlite_writer
 def test_two_processes_that_touch_the_same_rows_do_not_wait_for_each_other(postgres, postgres_template):
     url = postgres.format(name=postgres_template)
     opened = [engine.open_engines(url) for _ in range(2)]
-    writers = [Writer(each.write) for each in opened]
+    writers = [Writer(each.write, SystemClock()) for each in opened]
     for running in writers:
         running.start()
 
@@ -143,7 +144,7 @@ def test_two_processes_that_touch_the_same_rows_do_not_wait_for_each_other(postg
 
 
 def test_a_full_queue_refuses_at_once_and_takes_again_later(sqlite_engines):
-    writer = Writer(sqlite_engines.write, capacity=3)
+    writer = Writer(sqlite_engines.write, SystemClock(), capacity=3)
     writer.start()
     held = Held(writer)
     answers = [writer.submit(note(f"n-{place}")) for place in range(3)]
@@ -167,7 +168,7 @@ def test_what_its_owner_gave_up_is_dropped_and_the_writer_lives(sqlite_writer, s
 
 
 def test_stopping_writes_what_waits_and_takes_nothing_more(sqlite_engines, sqlite_url):
-    writer = Writer(sqlite_engines.write)
+    writer = Writer(sqlite_engines.write, SystemClock())
     writer.start()
     held = Held(writer)
     answers = [writer.submit(note(f"n-{place}")) for place in range(700)]  # more than one group
@@ -183,7 +184,7 @@ def test_stopping_writes_what_waits_and_takes_nothing_more(sqlite_engines, sqlit
 
 
 def test_a_writer_that_never_began_can_be_stopped(sqlite_engines):
-    writer = Writer(sqlite_engines.write)
+    writer = Writer(sqlite_engines.write, SystemClock())
     writer.stop()
     assert writer.backlog == 0
 
@@ -205,7 +206,7 @@ def impatient(sqlite_url):
     opened = engine.open_engines(sqlite_url)
     sa.event.listen(opened.write, "connect", lambda connection, _: connection.execute("PRAGMA busy_timeout=300"))
     engine.migrate(opened.write)
-    running = Writer(opened.write)
+    running = Writer(opened.write, SystemClock())
     running.start()
     yield running
     running.stop()

@@ -5,6 +5,7 @@ import threading
 import httpx
 import pytest
 
+from lamina_core.clock import SystemClock
 from lamina_core.signing import SigningKey
 from lamina_core.store.writer import Writer
 from lamina_core.webhooks.keys import KeyRing
@@ -78,7 +79,7 @@ def test_a_set_is_stale_after_a_day(keys, clock):
 
 
 def test_a_store_that_takes_nothing_leaves_the_keys_as_they_were(engines, client, clock):
-    ring = KeyRing(engines, Writer(engines.write, capacity=0), client, clock)
+    ring = KeyRing(engines, Writer(engines.write, SystemClock(), capacity=0), client, clock)
     assert not ring.refresh()
     assert ring.keys() == ()
 

@@ -13,12 +13,14 @@ from hypothesis import strategies as some
 from starlette.requests import Request
 
 from lamina_core import signing
+from lamina_core.bodies import BODY_DEADLINE, BODY_LIMIT
+from lamina_core.clock import SystemClock
 from lamina_core.domain import Verdict
 from lamina_core.signing import SigningKey
 from lamina_core.store import deliveries
 from lamina_core.store.writer import Writer
 from lamina_core.webhooks import receiver as module
-from lamina_core.webhooks.receiver import BODY_DEADLINE, BODY_LIMIT, PATH, Receiver
+from lamina_core.webhooks.receiver import PATH, Receiver
 
 UNREADABLE = httpx.Response(500, json={"error": "broken"})
 
@@ -368,7 +370,7 @@ def test_a_body_that_drips_is_answered_408(app, engines):
 
 def test_a_full_queue_acknowledges_nothing(engines, keys, clock, post, lamina):
     keys.refresh()
-    receiver = Receiver(Writer(engines.write, capacity=0), keys, clock)
+    receiver = Receiver(Writer(engines.write, SystemClock(), capacity=0), keys, clock)
     answer = send(_application(receiver), post.headers(), post.body)
     assert (reason_of(answer), answer.headers["retry-after"]) == ((503, "not_stored"), "5")
     refused = send(_application(receiver), post.headers(), b"changed")

@@ -1,0 +1,369 @@
+"""How soon an end is noticed: the real policy against its bounds, an oracle and naive polling, in simulated time.
+
+The system is closed: N executions are in flight, and one that was noticed to have ended is replaced at once. The
+latency of an execution is the time from its end until it is noticed. All players meet the same starts in the same
+order and have the same ones counted; the ones before fill the policy's history, which is empty at first.
+
+Bounds on the mean latency, with R polls a second; fluid and relaxed come from grids, good to about 1 %:
+- flow: an end that no webhook tells costs a poll, so R of them a second can be noticed at most;
+- fluid: hazards known and steady between two reads, no shortest interval, no webhooks;
+- relaxed: distributions known, the guide's shortest intervals kept, R kept only on average. Each app's reads are
+  planned for the least latency + price * reads, at the price of a read for which this bounds most.
+
+The oracle knows every app's true distribution, but no outcome, and has the same intervals and the same bucket. It
+reads the execution for which a read now is right at the highest price. While its bucket is not full it saves tokens
+for reads that are worth the relaxed bound's price, less strictly the fuller the bucket.
+
+The naive poller is three browser sessions that each read each execution anew when the middle of the guide's interval
+has passed since the last answer, 429 or not. Together they read more often than the guide allows, and they leave
+nothing of the limit to anybody else; where they come out ahead of the policy, it is by that.
+"""
+
+import heapq
+import math
+import random
+import statistics
+from collections import defaultdict, deque
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+
+from lamina_core.domain import Kind, Pollable
+from lamina_core.polling import schedule
+from lamina_core.polling.budget import Budget
+from lamina_core.polling.poller import TICK
+
+LIMIT, WINDOW = 100, 60.0  # requests, in any so many seconds
+SIGMA = 0.35  # of the logarithm of every app's durations
+WEBHOOK_AFTER, WEBHOOK_LOST = 0.4, 0.05  # seconds after the end; how probable it is that none comes
+SESSIONS, SLOWEST_ANSWER = 3, 0.5  # of the naive poller; seconds, without which its sessions stay in step for ever
+AGES, OLDEST = 600, 4.5  # steps in a grid of ages, and about where it ends, in medians
+PRICES = np.geomspace(1e-3, 1e4, 50)  # of a read, in seconds of latency
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+NORMAL = statistics.NormalDist()
+MIX = (  # kind, share of the starts, medians of the apps in seconds
+    (Kind.IMAGE, 0.5, (7.0, 9.5, 12.0, 14.5, 17.0)),
+    (Kind.MULTI_STEP, 0.3, (24.0, 32.0, 40.0, 48.0, 56.0)),
+    (Kind.VIDEO, 0.2, (72.0, 96.0, 120.0, 144.0, 168.0)),
+)
+
+
+@dataclass(frozen=True)
+class App:
+    """`share` of the starts; `median` in seconds, before any stretch; `rest` in seconds, the least between reads."""
+
+    name: str
+    kind: Kind
+    share: float
+    median: float
+
+    @property
+    def rest(self) -> float:
+        return schedule.INTERVALS[self.kind][0]
+
+
+APPS = [App(f"{kind} {each}", kind, share / len(medians), each) for kind, share, medians in MIX for each in medians]
+SHARES = [app.share for app in APPS]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """`stretch` multiplies all durations; `warm_up` starts come before the `counted` ones; `lost` by webhooks."""
+
+    in_flight: int
+    webhooks: bool = False
+    stretch: float = 1.0
+    warm_up: int = 1000
+    counted: int = 4000
+    seeds: int = 3
+
+    @property
+    def name(self) -> str:
+        stretched = f" x{self.stretch:.0f}" if self.stretch != 1 else ""
+        return f"N={self.in_flight}{stretched}{' webhooks' if self.webhooks else ''}"
+
+    @property
+    def lost(self) -> float:
+        return WEBHOOK_LOST if self.webhooks else 1.0
+
+    @property
+    def mean_duration(self) -> float:
+        return self.stretch * math.exp(SIGMA**2 / 2) * sum(app.share * app.median for app in APPS)
+
+
+HELD_TO_ORACLE = [Setting(5), Setting(20), Setting(100, stretch=5)]
+SETTINGS = [
+    *HELD_TO_ORACLE,
+    Setting(100),
+    Setting(1000, warm_up=2000, counted=1000, seeds=1),
+    *(Setting(in_flight, webhooks=True) for in_flight in (5, 20, 100)),
+    Setting(1000, webhooks=True, warm_up=20_000, counted=20_000, seeds=1),
+]
+
+
+class SimulatedClock:
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def now(self) -> datetime:
+        return EPOCH + timedelta(seconds=self.seconds)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+@dataclass(frozen=True)
+class Flight:
+    """One execution as it goes; instants in simulated seconds."""
+
+    number: int
+    app: App
+    began: float
+    ended: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Latencies in seconds; 429s, and over how many seconds."""
+
+    latencies: list[float]
+    refused: int
+    seconds: float
+
+
+class Run:
+    """What becomes of the executions, and Lamina's limit at its strictest; players say what is read."""
+
+    def __init__(self, setting: Setting, seed: int) -> None:
+        self.setting = setting
+        self.clock = SimulatedClock()
+        self.budget = Budget(LIMIT, self.clock)
+        self.open: dict[int, Flight] = {}
+        self.seen: dict[int, float] = {}  # when it was last read
+        self._random = random.Random(seed)
+        self._started = 0
+        self._told: list[tuple[float, int]] = []
+        self._answered: deque[float] = deque()
+        self._refused = 0
+        self._latencies: list[float] = []
+
+    def play(self) -> Outcome:
+        for _ in range(self.setting.in_flight):
+            self._begin(0.0)
+        while len(self._latencies) < self.setting.counted:
+            self.clock.seconds += TICK
+            while self._told and self._told[0][0] <= self.clock.seconds:
+                told_at, number = heapq.heappop(self._told)
+                if number in self.open:
+                    self._finish(self.open[number], told_at)
+            while (chosen := self.choose()) is not None:
+                self._read(chosen)
+        return Outcome(self._latencies, self._refused, self.clock.seconds)
+
+    def choose(self) -> Flight | None:
+        """Return what to read now, asked at every tick until it is None."""
+        raise NotImplementedError
+
+    def began(self, flight: Flight) -> None: ...
+    def found_open(self, flight: Flight) -> None: ...
+    def found_ended(self, flight: Flight) -> None: ...
+
+    def _begin(self, now: float) -> None:
+        app = self._random.choices(APPS, SHARES)[0]
+        ended = now + self.setting.stretch * self._random.lognormvariate(math.log(app.median), SIGMA)
+        flight = self.open[self._started] = Flight(self._started, app, now, ended)
+        if self._random.random() >= self.setting.lost:
+            heapq.heappush(self._told, (ended + WEBHOOK_AFTER, flight.number))
+        self._started += 1
+        self.began(flight)
+
+    def _read(self, flight: Flight) -> None:
+        now = self.clock.seconds
+        while self._answered and self._answered[0] <= now - WINDOW:
+            self._answered.popleft()
+        if len(self._answered) >= LIMIT:
+            self._refused += 1
+            return
+        self._answered.append(now)
+        if flight.ended <= now:
+            self._finish(flight, now)
+        else:
+            self.seen[flight.number] = now
+            self.found_open(flight)
+
+    def _finish(self, flight: Flight, now: float) -> None:
+        del self.open[flight.number]
+        self.seen.pop(flight.number, None)
+        self.found_ended(flight)
+        if 0 <= flight.number - self.setting.warm_up < self.setting.counted:
+            self._latencies.append(now - flight.ended)
+        self._begin(now)
+
+
+class Policy(Run):
+    """The real schedule, with what the poller can know."""
+
+    def __init__(self, setting: Setting, seed: int) -> None:
+        super().__init__(setting, seed)
+        self._durations: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=schedule.HISTORY))
+        self._paces: dict[str, schedule.Pace] = {}
+        self._resting: list[tuple[datetime, int, Pollable]] = []
+        self._due: dict[int, Pollable] = {}
+
+    def began(self, flight: Flight) -> None:
+        at, app = EPOCH + timedelta(seconds=flight.began), flight.app
+        webhook = self.setting.webhooks
+        self._rest(Pollable(flight.number, str(flight.number), app.name, app.kind, at, None, at, 0, webhook), at)
+
+    def found_open(self, flight: Flight) -> None:
+        read, now = self._due.pop(flight.number), self.clock.now()
+        self._rest(replace(read, last_poll_at=now, poll_count=read.poll_count + 1), now)
+
+    def found_ended(self, flight: Flight) -> None:
+        self._due.pop(flight.number, None)
+        durations = self._durations[flight.app.name]
+        durations.append(flight.ended - flight.began)
+        self._paces[flight.app.name] = schedule.learn_pace(flight.app.kind, durations)
+
+    def choose(self) -> Flight | None:
+        now = self.clock.now()
+        while self._resting and self._resting[0][0] <= now:
+            due_at, number, pollable = heapq.heappop(self._resting)
+            if number in self.open:
+                self._due[number] = replace(pollable, due_at=due_at)
+        if not self._due or not self.budget.take_poll():
+            return None
+        return self.open[schedule.rank(list(self._due.values()), self._paces, now)[0].id]
+
+    def _rest(self, read: Pollable, now: datetime) -> None:
+        due_at = schedule.next_poll_at(
+            read.kind,
+            webhook_expected=read.webhook_expected,
+            polls=read.poll_count,
+            created_at=read.created_at,
+            now=now,
+        )
+        heapq.heappush(self._resting, (due_at, read.id, read))
+
+
+class Naive(Run):
+    """Browser sessions that know nothing of each other, nor of webhooks."""
+
+    def __init__(self, setting: Setting, seed: int) -> None:
+        super().__init__(setting, seed)
+        self._chance = random.Random(seed)
+        self._turns: list[tuple[float, int, float]] = []
+
+    def began(self, flight: Flight) -> None:
+        interval = statistics.fmean(schedule.INTERVALS[flight.app.kind])
+        for _ in range(SESSIONS):
+            first = flight.began + self._chance.uniform(0, interval)
+            heapq.heappush(self._turns, (first, flight.number, interval))
+
+    def choose(self) -> Flight | None:
+        while self._turns and self._turns[0][0] <= self.clock.seconds:
+            at, number, interval = heapq.heappop(self._turns)
+            if number in self.open:
+                again = at + interval + self._chance.uniform(0, SLOWEST_ANSWER)
+                heapq.heappush(self._turns, (again, number, interval))
+                return self.open[number]
+        return None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How an app is best read, for each of PRICES.
+
+    `step`: seconds between the ages of its grid. `cost`, of shape (prices,): an execution's, in seconds of latency.
+    `worth`, of shape (age last seen open, age now): logarithm of the highest price at which to read now.
+    """
+
+    step: float
+    cost: npt.NDArray[np.float64]
+    worth: npt.NDArray[np.float32]
+
+
+@cache
+def plan(app: App, stretch: float, lost: float) -> Plan:
+    """Find the best next reads backwards from the oldest age; `lost` is the share of ends that only a read finds."""
+    median = app.median * stretch
+    gap = math.ceil(app.rest * AGES / (OLDEST * median))  # in steps, a whole number
+    ages = app.rest / gap * np.arange(AGES + 1)
+    deviations = np.log(np.maximum(ages, 1e-9) / median) / SIGMA
+    ended = np.array([NORMAL.cdf(each) for each in deviations])
+    moment = median * math.exp(SIGMA**2 / 2) * np.array([NORMAL.cdf(each - SIGMA) for each in deviations])
+    cost = np.zeros((AGES + 1, len(PRICES)))
+    worth = np.full((AGES + 1, AGES + 1), np.log(PRICES[-1]), np.float32)
+    for seen in range(AGES - 1, -1, -1):
+        first = min(seen + gap, AGES) if seen else 1  # the guide's interval is one between reads
+        found = ended[first:] - ended[seen]
+        latency = lost * (ages[first:] * found - (moment[first:] - moment[seen]))
+        reads = 1 - ended[first:] + lost * found
+        total = latency[:, None] + PRICES * reads[:, None] + cost[first:]
+        best = total.argmin(axis=0)
+        cost[seen] = total[best, range(len(PRICES))]
+        worth[seen] = np.interp(ages, np.maximum.accumulate(ages[first + best]), np.log(PRICES))
+    return Plan(app.rest / gap, cost[0], worth)
+
+
+class Oracle(Run):
+    """Reads by the plans for the true distributions."""
+
+    def __init__(self, setting: Setting, seed: int) -> None:
+        super().__init__(setting, seed)
+        self._plans = {app.name: plan(app, setting.stretch, setting.lost) for app in APPS}
+        self._price = relaxed_bound(setting)[1]
+
+    def choose(self) -> Flight | None:
+        now, bucket = self.clock.seconds, self.budget._polls
+        level = min(bucket.burst, bucket.tokens + (now - bucket.filled_at) * bucket.rate)
+        if level < 1:
+            return None
+        never = -math.inf
+        allowed = [each for each in self.open.values() if now - self.seen.get(each.number, never) >= each.app.rest]
+        best = max(allowed, key=self._worth, default=None)
+        saving = self._price * math.sqrt((bucket.burst - level) / (bucket.burst - 1))
+        if best is None or self._worth(best) < saving:
+            return None
+        self.budget.take_poll()
+        return best
+
+    def _worth(self, flight: Flight) -> float:
+        known, age = self._plans[flight.app.name], self.clock.seconds - flight.began
+        seen = self.seen.get(flight.number, flight.began) - flight.began
+        worth = known.worth[min(int(seen / known.step), AGES), min(int(age / known.step), AGES)]
+        return math.exp(worth) + age * 1e-9  # among those that must have ended, the oldest
+
+
+def poll_rate() -> float:
+    return Budget(LIMIT, SimulatedClock())._polls.rate
+
+
+def flow_bound(setting: Setting) -> float:
+    told = (1 - setting.lost) * WEBHOOK_AFTER
+    return max(told, setting.in_flight * setting.lost / poll_rate() - setting.mean_duration)
+
+
+def fluid_bound(setting: Setting) -> float:
+    """Return (1 + (N - 1) D E[sqrt h]^2) / 2R, h the hazard at a random instant and D the mean duration."""
+    ages, step = np.linspace(1e-3, 8, 8000, retstep=True)  # in medians
+    deviations = np.log(ages) / SIGMA
+    density = np.exp(-(deviations**2) / 2) / (ages * SIGMA * math.sqrt(2 * math.pi))
+    root = float(np.sqrt(density * [NORMAL.cdf(-each) for each in deviations]).sum() * step)
+    mean_root = root * sum(app.share * math.sqrt(app.median * setting.stretch) for app in APPS) / setting.mean_duration
+    return (1 + (setting.in_flight - 1) * setting.mean_duration * mean_root**2) / (2 * poll_rate())
+
+
+def relaxed_bound(setting: Setting) -> tuple[float, float]:
+    """Return the bound and the price of a read that gives it, both in seconds."""
+    cost = sum((app.share * plan(app, setting.stretch, setting.lost).cost for app in APPS), np.zeros(len(PRICES)))
+    told, share = (1 - setting.lost) * WEBHOOK_AFTER, poll_rate() / setting.in_flight
+    bounds = told + (cost - PRICES * share * (setting.mean_duration + told)) / (1 + PRICES * share)
+    best = int(bounds.argmax())
+    return float(bounds[best]), float(PRICES[best])

@@ -1,0 +1,90 @@
+"""Takes in executions that nobody told us of: those that verified webhooks name, and those of Lamina's list.
+
+A webhook that verifies may be about another workspace, for Lamina's key looks service-wide; so an unknown id is
+adopted only after a read with our own key. The poller's process does both as chores, from the polls' budget.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from lamina_core import errors, registration
+from lamina_core.api.client import LaminaClient
+from lamina_core.clock import Clock
+from lamina_core.domain import Generation, Origin, Report, Source
+from lamina_core.polling.budget import Budget
+from lamina_core.store import deliveries, notes
+from lamina_core.store.engine import Engines
+from lamina_core.store.writer import Writer
+
+_SETTLING = timedelta(seconds=5)  # for the answer to a start of ours, which may still be on its way
+_PAGE = 100  # executions in one answer of the list
+_PAGES = 5  # in one go; the next one goes on
+_FIRST_IMPORT = timedelta(hours=24)  # how far back the first one looks
+_OVERLAP = timedelta(minutes=5)  # by which two imports overlap: clocks differ, and rows may come late
+
+
+class Adoption:
+    """Makes executions of others ours, each with what Lamina says of it."""
+
+    def __init__(
+        self,
+        *,
+        engines: Engines,
+        writer: Writer,
+        client: LaminaClient,
+        budget: Budget,
+        clock: Clock,
+        generation: Generation,
+    ) -> None:
+        self._engines = engines
+        self._writer = writer
+        self._client = client
+        self._budget = budget
+        self._clock = clock
+        self._generation = generation
+
+    def is_any_waiting(self) -> bool:
+        """Say whether a verified webhook named an execution that we do not know, and nobody has asked for yet."""
+        return self._oldest() is not None
+
+    def _oldest(self) -> deliveries.Kept | None:
+        with self._engines.reading() as connection:
+            return deliveries.oldest_unclaimed(connection, self._clock.now() - _SETTLING)
+
+    def adopt_next(self) -> None:
+        """Ask Lamina for the execution of the oldest such webhook, and take it in if it is of our workspace."""
+        waiting = self._oldest()
+        if waiting is None or waiting.request_id is None:
+            return
+        request_id, began = waiting.request_id, self._clock.now()
+        try:
+            report = self._client.get(request_id)
+        except errors.NotFound:
+            self._writer.run(lambda connection: deliveries.disown(connection, request_id))
+        else:
+            self._take_in([report], Origin.WEBHOOK, Source.DELIVERY, began)
+
+    def _take_in(self, reports: Sequence[Report], origin: Origin, actor: str, began: datetime) -> None:
+        now = self._clock.now()
+        self._writer.run(
+            lambda connection: registration.take_in(connection, reports, origin, actor, began, self._generation, now)
+        )
+
+    def import_listed(self) -> None:
+        """Take in what Lamina's list has had since the last time; what has ended is read in full by the poller."""
+        with self._engines.reading() as connection:
+            note = notes.read(connection, notes.IMPORTED)
+        began = self._clock.now()
+        since = datetime.fromisoformat(note.document["until"]) if note else began - _FIRST_IMPORT
+        offset = note.document.get("offset", 0) if note else 0
+        for page in range(_PAGES):
+            if page and not self._budget.take_poll():
+                break
+            rows = self._client.list(since=since - _OVERLAP, limit=_PAGE, offset=offset).reports
+            self._take_in(rows, Origin.IMPORTED, Source.POLL, began)
+            if len(rows) < _PAGE:
+                since, offset = began, 0
+                break
+            offset += _PAGE
+        until = {"until": since.isoformat(), "offset": offset}
+        self._writer.run(lambda connection: notes.write(connection, notes.IMPORTED, until, began))
