@@ -14,14 +14,16 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import anyio.to_thread
 import streamlit as st
 import uvicorn
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from lamina_core import config, errors, identity, logs, runtime
+from lamina_core import config, errors, identity, ingest, logs, runtime
 from lamina_core.guard import Guard
 from lamina_core.webhooks import receiver
 from pages import components
@@ -37,7 +39,7 @@ SCRIPT = config.PROJECT / "pages" / "router.py"  # not beside a pages/ folder: S
 def open_runtime() -> runtime.Runtime:
     """Read the settings, open the store, and make that the runtime of this process."""
     settings = config.from_environment()
-    logs.set_up([settings.api_key.reveal()])
+    logs.set_up(settings.secrets)
     opened = runtime.build(settings)
     runtime.set_current(opened)
     return opened
@@ -60,7 +62,7 @@ async def lifespan(app: st.App) -> AsyncGenerator[dict[str, Any]]:  # noqa: ARG0
         except errors.DeskError as error:
             log.critical("Lamina Desk cannot start. %s", error)
             os._exit(1)  # an exception would come out as pages of the server's own traceback
-    logs.set_up([runtime.current().settings.api_key.reveal()])  # again: Streamlit has set up its own meanwhile
+    logs.set_up(runtime.current().settings.secrets)  # again: Streamlit has set up its own meanwhile
     warm_imports()
     runtime.settle_memory()
     try:
@@ -76,9 +78,31 @@ async def receive_delivery(request: Request) -> JSONResponse:
     return await runtime.current().receiver.receive(request)
 
 
+async def register_executions(request: Request) -> JSONResponse:
+    """`POST /api/executions`."""
+    if request.method != "POST":
+        return JSONResponse({"error": "Executions are registered by POST."}, 405, headers={"Allow": "POST"})
+    return await runtime.current().ingest.receive(request)
+
+
 async def tell_health(request: Request) -> JSONResponse:  # noqa: ARG001 - Starlette hands it over
     """`GET /healthz`: the process answers."""
     return JSONResponse({"ok": True})
+
+
+async def tell_readiness(request: Request) -> JSONResponse:  # noqa: ARG001 - Starlette hands it over
+    """`GET /readyz`: the database is there and of our version, and somebody polls; else 503 and what is missing."""
+    missing = await anyio.to_thread.run_sync(runtime.current().probes.check_ready)
+    return JSONResponse({"ok": not missing, "missing": missing}, 503 if missing else 200)
+
+
+async def tell_metrics(request: Request) -> Response:  # noqa: ARG001 - Starlette hands it over
+    """`GET /metrics`: the figures of the System screen for Prometheus."""
+    try:
+        text = await anyio.to_thread.run_sync(runtime.current().probes.write_metrics)
+    except errors.StoreError as error:
+        return JSONResponse({"error": str(error)}, 503)
+    return Response(text, media_type=CONTENT_TYPE_LATEST)
 
 
 async def refuse_path(request: Request) -> JSONResponse:
@@ -94,9 +118,12 @@ app = st.App(
     middleware=[Middleware(Guard, learn_address=lambda address: runtime.current().learn_address(address))],
     routes=[
         Route(receiver.PATH, receive_delivery, methods=METHODS),
+        Route(ingest.PATH, register_executions, methods=METHODS),
         Route("/healthz", tell_health),
+        Route("/readyz", tell_readiness),
+        Route("/metrics", tell_metrics),
         Route("/operator", identity.set_operator, methods=["POST"]),
-        *(Route(path, refuse_path, methods=METHODS) for path in ("/webhooks", "/api", "/readyz", "/metrics")),
+        *(Route(path, refuse_path, methods=METHODS) for path in ("/webhooks", "/api")),
         Route("/webhooks/{rest:path}", refuse_path, methods=METHODS),
         Route("/api/{rest:path}", refuse_path, methods=METHODS),
     ],

@@ -16,7 +16,7 @@ from lamina_core.api import wire
 from lamina_core.domain import Absence, Event, Report, Source, Update, Verdict
 from lamina_core.progress import Effect
 from lamina_core.store import deliveries, events, executions, remote
-from lamina_core.store.deliveries import Arrival, Kept
+from lamina_core.store.deliveries import DUPLICATE, Arrival, Finding, Kept
 from lamina_core.store.remote import PayloadChange, RemoteState
 
 log = logging.getLogger(__name__)
@@ -30,9 +30,9 @@ class Outcome:
     execution: int | None
 
     @property
-    def oddity(self) -> str | None:
-        """Return what a delivery's row says of it, nothing where it changed what it should."""
-        return None if self.effect is Effect.CHANGED else self.effect
+    def finding(self) -> Finding:
+        """Return what a delivery's row says of it: nothing odd where it changed what it should."""
+        return Finding(self.execution, None if self.effect is Effect.CHANGED else self.effect)
 
 
 def apply_update(connection: sa.Connection, update: Update, now: datetime) -> Outcome:
@@ -42,22 +42,17 @@ def apply_update(connection: sa.Connection, update: Update, now: datetime) -> Ou
 
 def apply_updates(connection: sa.Connection, updates: Sequence[Update], now: datetime) -> list[Outcome]:
     """Bring executions up to what Lamina said, in the caller's transaction; idempotent and monotonic."""
-    rows = _find_rows(connection, updates)
-    states = remote.lock(connection, {row_id for row_id in rows if row_id is not None})
-    ended = [state.id for state in states.values() if state.status.terminal]
-    outputs = remote.outputs_of(connection, ended)
+    states, rows = _lock_rows(connection, updates)
+    outputs = remote.outputs_of(connection, [state.id for state in states.values() if state.status.terminal])
     named: dict[int, str] = {}
     changes: list[PayloadChange] = []
     told: list[Event] = []
     outcomes = []
     for update, row_id in zip(updates, rows, strict=True):
         state = states.get(row_id) if row_id is not None else None
-        if state is None:
-            outcomes.append(Outcome(Effect.UNKNOWN_EXECUTION, None))
-            continue
-        checked = _check_name(connection, state, update)
-        if checked is None:
-            outcomes.append(Outcome(Effect.STALE, state.id))
+        checked = _check_name(connection, state, update) if state is not None else None
+        if state is None or checked is None:
+            outcomes.append(Outcome(Effect.STALE if state else Effect.UNKNOWN_EXECUTION, state.id if state else None))
             continue
         step = progress.advance(state, outputs.get(state.id, ()), checked, now)
         states[state.id] = step.state
@@ -78,36 +73,40 @@ def apply_updates(connection: sa.Connection, updates: Sequence[Update], now: dat
     return outcomes
 
 
-def _find_rows(connection: sa.Connection, updates: Sequence[Update]) -> list[int | None]:
-    names = {update.report.execution_id for update in updates if update.report}
-    known = executions.known_by_execution_id(connection, names)
+def _lock_rows(connection: sa.Connection, updates: Sequence[Update]) -> tuple[dict[int, RemoteState], list[int | None]]:
+    """Return the executions that updates are about, and for each update which one, None where it is not here."""
+    names = {update.report.execution_id for update in updates if update.report and update.execution is None}
+    known = {state.execution_id: state for state in remote.lock_named(connection, names)}
+    ids = {update.execution for update in updates if update.execution is not None}
+    states = {state.id: state for state in (*known.values(), *remote.lock(connection, ids))}
     rows = []
     for update in updates:
-        stranger = known.get(update.report.execution_id) if update.report else None
         row_id = update.execution
-        if row_id is None and stranger is not None and stranger.is_ours:
-            row_id, stranger = stranger.id, None
         if row_id is None and update.report is not None:
-            row_id = _find_by_token(connection, update, update.report)
-        if row_id is None and stranger is not None:
-            row_id = stranger.id
-        elif row_id is not None and stranger is not None and row_id != stranger.id and not stranger.is_ours:
-            remote.absorb(connection, row_id, stranger.id)  # somebody else's execution proves to be a start of ours
-            del known[stranger.execution_id]
+            state = known.get(update.report.execution_id)
+            if state is None or not state.is_ours:
+                state = _find_by_token(connection, update, update.report) or state
+            if state is not None:
+                states.setdefault(state.id, state)
+                row_id = state.id
         rows.append(row_id)
-    return rows
+    return states, rows
 
 
-def _find_by_token(connection: sa.Connection, update: Update, report: Report) -> int | None:
+def _find_by_token(connection: sa.Connection, update: Update, report: Report) -> RemoteState | None:
     """Return the start that a token belongs to: the webhook URL is not signed, so it settles nothing else."""
     started = executions.id_by_token(connection, update.token) if update.token else None
-    state = remote.lock(connection, {started}).get(started) if started is not None else None
-    waits = state is not None and state.execution_id is None and state.app_id == report.app_id
-    return started if waits else None
+    for state in remote.lock(connection, {started}) if started is not None else ():
+        if state.execution_id is None and state.app_id == report.app_id:
+            return state
+    return None
 
 
 def _check_name(connection: sa.Connection, state: RemoteState, update: Update) -> Update | None:
-    """Return what an update says once its id is compared with ours; None if it is about another execution."""
+    """Return what an update says once its id is compared with ours; None if it is about another execution.
+
+    A row of somebody else's execution that turns out to be this start of ours becomes one with it.
+    """
     if update.report is None or state.execution_id == update.report.execution_id:
         return update
     said = update.report.execution_id
@@ -115,38 +114,39 @@ def _check_name(connection: sa.Connection, state: RemoteState, update: Update) -
         # Lamina's id of a start was settled before by its token; a second id for one start cannot be ours to choose.
         log.error("execution %s is known as %s, not %s", state.id, state.execution_id, said)
         return None
-    if executions.known_by_execution_id(connection, {said}):
-        reason = f"Lamina answered with the id of another execution, {said}."
-        return replace(update, report=None, absence=Absence.START_LOST, reason=reason)
+    for other in remote.lock_named(connection, {said}):
+        if other.is_ours:
+            reason = f"Lamina answered with the id of another execution, {said}."
+            return replace(update, report=None, absence=Absence.START_LOST, reason=reason)
+        remote.absorb(connection, state.id, other.id)
     return update
 
 
 def take_deliveries(connection: sa.Connection, arrivals: Sequence[Arrival], now: datetime) -> list[int]:
     """Record POSTs, apply those that are verified and readable, and return their rows' ids in order."""
-    same = [(arrival.report.execution_id, arrival.content_hash) for arrival in arrivals if arrival.report]
-    originals = deliveries.find_same(connection, same)
-    first: dict[tuple[str, str], int] = {}  # place in this group
-    for place, arrival in enumerate(arrivals):
-        if arrival.report and (arrival.report.execution_id, arrival.content_hash) not in originals:
-            first.setdefault((arrival.report.execution_id, arrival.content_hash), place)
-    fresh = sorted(first.values())
-    outcomes = dict(
-        zip(fresh, apply_updates(connection, [_update(arrivals[place]) for place in fresh], now), strict=True)
-    )
-    rows = []
-    for place, arrival in enumerate(arrivals):
-        if place in outcomes:
-            outcome = outcomes[place]
-            arrival = replace(arrival, execution=outcome.execution, reason=outcome.oddity)  # noqa: PLW2901
-        elif arrival.report and (key := (arrival.report.execution_id, arrival.content_hash)):
-            original, execution = originals.get(key) or (None, outcomes[first[key]].execution)
-            arrival = replace(arrival, reason="duplicate", duplicate_of=original, execution=execution)  # noqa: PLW2901
-        rows.append(arrival)
-    ids = deliveries.insert_all(connection, rows)
-    for place, arrival in enumerate(rows):
-        if arrival.reason == "duplicate" and arrival.duplicate_of is None and arrival.report:
-            original = ids[first[arrival.report.execution_id, arrival.content_hash]]
-            deliveries.link(connection, ids[place], arrival.execution, "duplicate", original)
+    contents = [(arrival.report.execution_id, arrival.content_hash) if arrival.report else None for arrival in arrivals]
+    originals = deliveries.find_same(connection, [content for content in contents if content])
+    first: dict[tuple[str, str], int] = {}  # place in this group of what was not here before
+    for place, content in enumerate(contents):
+        if content and content not in originals:
+            first.setdefault(content, place)
+    outcomes = apply_updates(connection, [_update(arrivals[place]) for place in first.values()], now)
+    found = dict(zip(first.values(), outcomes, strict=True))
+    findings, copies = [], {}
+    for place, (arrival, content) in enumerate(zip(arrivals, contents, strict=True)):
+        if content is None:
+            findings.append(Finding(None, arrival.reason))
+        elif place in found:
+            findings.append(found[place].finding)
+        elif content in originals:
+            original, execution = originals[content]
+            findings.append(Finding(execution, DUPLICATE, original))
+        else:
+            copies[place] = first[content]
+            findings.append(Finding(found[first[content]].execution, DUPLICATE))
+    ids = deliveries.insert_all(connection, list(zip(arrivals, findings, strict=True)))
+    for place, original in copies.items():
+        deliveries.link(connection, ids[place], replace(findings[place], duplicate_of=ids[original]))
     return ids
 
 
@@ -180,8 +180,7 @@ def _apply_kept(connection: sa.Connection, kept: Kept, now: datetime) -> None:
     key = (report.execution_id, kept.content_hash)
     original, known = deliveries.find_same(connection, [key], before=kept.id).get(key, (None, None))
     if original is not None:
-        deliveries.link(connection, kept.id, known, "duplicate", original)
+        deliveries.link(connection, kept.id, Finding(known, DUPLICATE, original))
         return
     update = Update(Source.DELIVERY, as_of=kept.received_at, report=report, token=kept.start_token)
-    outcome = apply_update(connection, update, now)
-    deliveries.link(connection, kept.id, outcome.execution, outcome.oddity)
+    deliveries.link(connection, kept.id, apply_update(connection, update, now).finding)

@@ -46,30 +46,27 @@ def advance(state: RemoteState, outputs: Outputs, update: Update, now: datetime)
         return _take_absence(state, update, now)
     report, change, event = update.report, PayloadChange(state.id), None
     effect = judge(state, outputs, update, report)
-    after = replace(state, missing_count=0)
+    columns: dict[str, Any] = {"missing_count": 0}
     if effect is Effect.CHANGED:
-        after = replace(
-            after,
-            status=report.status,
-            raw_status=report.raw_status,
-            error_message=_reason(report.error_message, report.outputs),
-            started_at=report.started_at or state.started_at,
-            completed_at=report.completed_at,
-            updated_at=now,
-            kind=_learn_kind(state, report),
-        )
+        columns |= {
+            "status": report.status,
+            "raw_status": report.raw_status,
+            "error_message": _reason(report.error_message, report.outputs),
+            "started_at": report.started_at or state.started_at,
+            "completed_at": report.completed_at,
+            "updated_at": now,
+            "kind": _learn_kind(state, report),
+        }
         change = PayloadChange(state.id, report.raw, report.outputs)
         event = _tell_change(state, update.source, report, now)
     elif effect is Effect.SAME and not state.status.terminal:
         change = PayloadChange(state.id, report.raw, report.outputs) if report.outputs is not None else change
     elif effect is Effect.SAME:
-        after = replace(after, completed_at=state.completed_at or report.completed_at)
+        columns["completed_at"] = state.completed_at or report.completed_at
     if effect in {Effect.CHANGED, Effect.SAME}:
-        if update.source is Source.DELIVERY:
-            after = replace(after, delivered_at=update.as_of)
-        else:
-            after = replace(after, reported_as_of=update.as_of)
-    return Advance(effect, _plan_reads(state, after, update, effect, now), change, event)
+        columns["delivered_at" if update.source is Source.DELIVERY else "reported_as_of"] = update.as_of
+    columns |= _plan_reads(state, update, report, effect, now)
+    return Advance(effect, replace(state, **columns), change, event)
 
 
 def judge(state: RemoteState, outputs: Outputs, update: Update, report: Report) -> Effect:
@@ -130,30 +127,31 @@ def _learn_kind(state: RemoteState, report: Report) -> Kind:
     return Kind.MULTI_STEP if len(types) > 1 and state.kind is Kind.IMAGE else state.kind
 
 
-def _plan_reads(state: RemoteState, after: RemoteState, update: Update, effect: Effect, now: datetime) -> RemoteState:
+def _plan_reads(
+    state: RemoteState, update: Update, report: Report, effect: Effect, now: datetime
+) -> dict[str, datetime | None]:
     """Decide the next read: none after the end, unless two ends contradict each other or the results are unread."""
-    if not after.status.terminal:
+    kind = _learn_kind(state, report) if effect is Effect.CHANGED else state.kind
+    if not (report.status if effect is Effect.CHANGED else state.status).terminal:
         next_poll_at = schedule.next_poll_at(
-            after.kind,
+            kind,
             webhook_expected=state.webhook_expected,
             polls=state.poll_count,
             created_at=state.created_at,
             now=now,
         )
-        return replace(after, next_poll_at=next_poll_at)
-    if effect is Effect.CHANGED and update.report and update.report.outputs is None:
-        return replace(after, confirm_from=now, next_poll_at=now)  # a list tells the end, but not what was made
+        return {"next_poll_at": next_poll_at}
+    if effect is Effect.CHANGED and report.outputs is None:
+        return {"confirm_from": now, "next_poll_at": now}  # a list tells the end, but not what was made
     if effect is Effect.DISPUTED:
-        earliest = schedule.earliest_poll_at(state.kind, state.last_poll_at, now)
-        return replace(after, confirm_from=now, next_poll_at=earliest)
+        return {"confirm_from": now, "next_poll_at": schedule.earliest_poll_at(kind, state.last_poll_at, now)}
     if state.confirm_from is None:
-        return replace(after, next_poll_at=None)
+        return {"next_poll_at": None}
     if update.source is Source.DELIVERY or update.as_of < state.confirm_from:
-        return after
-    if update.report and not update.report.status.terminal:  # Lamina itself is not of one mind yet: ask again
-        wait = schedule.INTERVALS[after.kind][0]
-        return replace(after, next_poll_at=now + timedelta(seconds=wait))
-    return replace(after, confirm_from=None, next_poll_at=None)
+        return {}
+    if not report.status.terminal:  # Lamina itself is not of one mind yet: ask again
+        return {"next_poll_at": now + timedelta(seconds=schedule.INTERVALS[kind][0])}
+    return {"confirm_from": None, "next_poll_at": None}
 
 
 def _tell_change(state: RemoteState, source: Source, report: Report, now: datetime) -> Event:

@@ -18,6 +18,7 @@ from lamina_core.clock import Clock, SystemClock
 from lamina_core.config import DATA, Settings
 from lamina_core.domain import Generation
 from lamina_core.ingest import Ingest
+from lamina_core.insights.probes import Probes
 from lamina_core.operations import Operations
 from lamina_core.polling.budget import Budget
 from lamina_core.polling.poller import Chore, Poller
@@ -59,6 +60,7 @@ class Runtime:
     keys: KeyRing
     receiver: Receiver
     ingest: Ingest
+    probes: Probes
     operations: Operations
     links: LinkChecker
     poller: Poller
@@ -163,6 +165,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Runtime:
         keys=keys,
         receiver=deliveries_receiver,
         ingest=Ingest(writer, settings.ingest_token, settings.generation, clock),
+        probes=Probes(engines, writer, budget, clock),
         operations=operations,
         links=LinkChecker(urlsplit(settings.base_url).netloc, clock),
         poller=poller,

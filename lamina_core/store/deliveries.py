@@ -1,7 +1,7 @@
 """Every webhook POST that reached us, with its bytes; functions take the connection first."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +11,8 @@ from sqlmodel import col
 from lamina_core.domain import Delivery, Report, Verdict
 from lamina_core.store.tables import DeliveryTable
 
-# Reasons that an accepted delivery can stand here without an execution.
+# What can be odd about an accepted delivery, besides what intake finds.
+DUPLICATE = "duplicate"
 UNREADABLE = "unreadable_body"
 UNKNOWN_EXECUTION = "unknown_execution"
 NOT_OF_THIS_WORKSPACE = "not_of_this_workspace"
@@ -39,7 +40,14 @@ class Arrival:
     content_hash: str
     start_token: str | None
     report: Report | None = None
-    execution: int | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a delivery turned out to be: of which execution of ours, what is odd about it, and a copy of which."""
+
+    execution: int | None
+    reason: str | None
     duplicate_of: int | None = None
 
 
@@ -60,7 +68,7 @@ class Kept:
 _IS_UNCLAIMED = col(DeliveryTable.reason) == sa.literal_column(f"'{UNKNOWN_EXECUTION}'")
 _SHORT = [col(getattr(DeliveryTable, name)) for name in Delivery.__dataclass_fields__]
 _KEPT = [col(getattr(DeliveryTable, name)) for name in Kept.__dataclass_fields__]
-_RECORDED = [name for name in Arrival.__dataclass_fields__ if name not in {"report", "headers"}]
+_INSERT = sa.insert(DeliveryTable).returning(col(DeliveryTable.id), sort_by_parameter_order=True)
 
 
 def _delivery(row: sa.Row[Any]) -> Delivery:
@@ -69,21 +77,35 @@ def _delivery(row: sa.Row[Any]) -> Delivery:
 
 def insert(connection: sa.Connection, arrival: Arrival) -> int:
     """Record a POST and return its row's id; see `insert_all`."""
-    return insert_all(connection, [arrival])[0]
+    return insert_all(connection, [(arrival, Finding(None, arrival.reason))])[0]
 
 
-def insert_all(connection: sa.Connection, arrivals: Sequence[Arrival]) -> list[int]:
-    """Record POSTs and return their rows' ids in order; the oldest rejected ones make room for the newest."""
+def insert_all(connection: sa.Connection, found: Sequence[tuple[Arrival, Finding]]) -> list[int]:
+    """Record POSTs and what was found of each, and return their rows' ids in order.
+
+    The oldest rejected ones make room for the newest.
+    """
     rows = [
-        {name: getattr(arrival, name) for name in _RECORDED}
-        | {"headers": dict(arrival.headers), "body_size": len(arrival.body)}
-        for arrival in arrivals
+        {
+            "received_at": arrival.received_at,
+            "verdict": arrival.verdict,
+            "reason": finding.reason,
+            "answered": arrival.answered,
+            "request_id": arrival.request_id,
+            "key_id": arrival.key_id,
+            "headers": arrival.headers,
+            "body": arrival.body,
+            "body_size": len(arrival.body),
+            "content_hash": arrival.content_hash,
+            "start_token": arrival.start_token,
+            "execution": finding.execution,
+            "duplicate_of": finding.duplicate_of,
+        }
+        for arrival, finding in found
     ]
-    insert = sa.insert(DeliveryTable).returning(col(DeliveryTable.id), sort_by_parameter_order=True)
-    ids = list(connection.execute(insert, rows).scalars())
+    ids = list(connection.execute(_INSERT, rows).scalars())
     for verdict in (Verdict.REJECTED, Verdict.UNCHECKED):
-        places = [row_id for row_id, arrival in zip(ids, arrivals, strict=True) if arrival.verdict is verdict]
-        if any(row_id % _PRUNE_EVERY == 0 for row_id in places):
+        if any(row_id % _PRUNE_EVERY == 0 and row["verdict"] is verdict for row_id, row in zip(ids, rows, strict=True)):
             _prune(connection, verdict)
     return ids
 
@@ -119,40 +141,39 @@ def settle(
     )
 
 
-def link(
-    connection: sa.Connection, row_id: int, execution: int | None, reason: str | None, duplicate_of: int | None = None
-) -> None:
+def link(connection: sa.Connection, row_id: int, finding: Finding) -> None:
     """Say to which execution an accepted delivery belongs, and what is odd about it."""
-    connection.execute(
-        sa.update(DeliveryTable)
-        .where(col(DeliveryTable.id) == row_id)
-        .values(execution=execution, reason=reason, duplicate_of=duplicate_of)
+    connection.execute(sa.update(DeliveryTable).where(col(DeliveryTable.id) == row_id).values(**asdict(finding)))
+
+
+# Built once, and asking for the names alone: for the verdict too, SQLite would walk through all that were verified.
+_NAMING = sa.select(
+    *(
+        col(getattr(DeliveryTable, name))
+        for name in ("id", "request_id", "content_hash", "verdict", "execution", "reason")
     )
+).where(col(DeliveryTable.request_id).in_(sa.bindparam("names", expanding=True)))
+
+
+def _naming(connection: sa.Connection, execution_ids: Collection[str]) -> list[sa.Row[Any]]:
+    """Return the verified deliveries that name these executions, oldest first."""
+    if not execution_ids:
+        return []
+    found = connection.execute(_NAMING, {"names": list(execution_ids)})
+    return sorted((row for row in found if row.verdict == Verdict.ACCEPTED), key=lambda row: int(row.id))
 
 
 def find_same(
     connection: sa.Connection, contents: Collection[tuple[str, str]], before: int | None = None
 ) -> dict[tuple[str, str], tuple[int, int | None]]:
-    """Return the first accepted delivery of each content, by execution id and hash, and our row that it belongs to.
+    """Return the first verified delivery of each content, by execution id and hash, and our row that it belongs to.
 
     `before` looks only at deliveries older than that row.
     """
-    wanted = (
-        sa.select(
-            col(DeliveryTable.request_id),
-            col(DeliveryTable.content_hash),
-            col(DeliveryTable.id),
-            col(DeliveryTable.execution),
-        )
-        .where(
-            col(DeliveryTable.request_id).in_({execution_id for execution_id, _ in contents}),
-            col(DeliveryTable.verdict) == Verdict.ACCEPTED,
-        )
-        .order_by(col(DeliveryTable.id).desc())  # so that the first of each content is written last
-    )
-    if before is not None:
-        wanted = wanted.where(col(DeliveryTable.id) < before)
-    found = {(name, content): (row_id, execution) for name, content, row_id, execution in connection.execute(wanted)}
+    found: dict[tuple[str, str], tuple[int, int | None]] = {}
+    for row in _naming(connection, {execution_id for execution_id, _ in contents}):
+        if before is None or row.id < before:
+            found.setdefault((row.request_id, row.content_hash), (row.id, row.execution))
     return {key: found[key] for key in contents if key in found}
 
 
@@ -164,19 +185,9 @@ def find_kept(connection: sa.Connection, row_id: int) -> Kept:
 
 def waiting_for(connection: sa.Connection, execution_ids: Collection[str]) -> list[Kept]:
     """Return the readable deliveries for these ids of Lamina's that belong to no execution of ours yet."""
-    if not execution_ids:
-        return []
-    wanted = (
-        sa.select(*_KEPT)
-        .where(
-            col(DeliveryTable.request_id).in_(execution_ids),
-            col(DeliveryTable.verdict) == Verdict.ACCEPTED,
-            col(DeliveryTable.execution).is_(None),
-            col(DeliveryTable.reason).is_distinct_from(UNREADABLE),
-        )
-        .order_by(col(DeliveryTable.id))
-    )
-    return [Kept(**row._mapping) for row in connection.execute(wanted)]
+    found = _naming(connection, execution_ids)
+    waiting = [row.id for row in found if row.execution is None and row.reason != UNREADABLE]
+    return [find_kept(connection, row_id) for row_id in waiting]
 
 
 def oldest_unclaimed(connection: sa.Connection, received_before: datetime) -> Kept | None:

@@ -101,9 +101,7 @@ def migrate(engine: sa.Engine) -> None:
 
     StoreNewer if the database was made by newer code; StoreError if it cannot be opened or changed.
     """
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
-    script = ScriptDirectory.from_config(config)
+    config, script = _read_migrations()
     known = {revision.revision for revision in script.walk_revisions()}
     try:
         with engine.begin() as connection:
@@ -122,6 +120,21 @@ def migrate(engine: sa.Engine) -> None:
     except sa.exc.DBAPIError as error:
         where = engine.url.render_as_string(hide_password=True)
         raise errors.StoreError(f"The database {where} cannot be opened: {error.orig}.") from error
+
+
+def missing_version(engines: Engines) -> str | None:
+    """Return what is amiss with the database's version, None if it is this code's; StoreError if it cannot be read."""
+    _, script = _read_migrations()
+    with engines.reading() as connection:
+        present = MigrationContext.configure(connection).get_current_revision()
+    head = script.get_current_head()
+    return None if present == head else f"The database is at version {present}, this code needs {head}."
+
+
+def _read_migrations() -> tuple[Config, ScriptDirectory]:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    return config, ScriptDirectory.from_config(config)
 
 
 def explain(error: Exception) -> Exception:

@@ -8,6 +8,8 @@ from sqlmodel import col
 from lamina_core.domain import Event
 from lamina_core.store.tables import EventTable
 
+_INSERT = sa.insert(EventTable)
+
 
 def append(connection: sa.Connection, event: Event) -> None:
     """Write one line."""
@@ -27,7 +29,7 @@ def append_all(connection: sa.Connection, told: Sequence[Event]) -> None:
         for each in told
     ]
     if rows:
-        connection.execute(sa.insert(EventTable), rows)
+        connection.execute(_INSERT, rows)
 
 
 def seconds_after_end(connection: sa.Connection, limit: int) -> list[tuple[str, float]]:

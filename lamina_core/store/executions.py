@@ -174,21 +174,28 @@ class Known:
     is_ours: bool  # started here: nobody else may say with which inputs
 
 
+# Built once: to build it takes longer than to run it.
+_KNOWN = (
+    sa.select(
+        col(ExecutionTable.id),
+        col(ExecutionTable.execution_id),
+        col(ExecutionTable.app_id),
+        col(ExecutionTable.reference),
+        col(PayloadTable.inputs).is_not(None).label("has_inputs"),
+        col(PayloadTable.start_token).is_not(None).label("is_ours"),
+    )
+    .join(PayloadTable, col(PayloadTable.execution) == col(ExecutionTable.id))
+    .where(col(ExecutionTable.execution_id).in_(sa.bindparam("names", expanding=True)))
+)
+
+
 def known_by_execution_id(connection: sa.Connection, execution_ids: Collection[str]) -> dict[str, Known]:
     """Return what is here of executions by Lamina's ids."""
-    wanted = (
-        sa.select(
-            col(ExecutionTable.id),
-            col(ExecutionTable.execution_id),
-            col(ExecutionTable.app_id),
-            col(ExecutionTable.reference),
-            col(PayloadTable.inputs).is_not(None).label("has_inputs"),
-            col(PayloadTable.start_token).is_not(None).label("is_ours"),
-        )
-        .join(PayloadTable, col(PayloadTable.execution) == col(ExecutionTable.id))
-        .where(col(ExecutionTable.execution_id).in_(execution_ids))
-    )
-    return {row.execution_id: Known(**row._mapping) for row in connection.execute(wanted)} if execution_ids else {}
+    if not execution_ids:
+        return {}
+    return {
+        row.execution_id: Known(**row._mapping) for row in connection.execute(_KNOWN, {"names": list(execution_ids)})
+    }
 
 
 def keep_inputs(connection: sa.Connection, row_id: int, inputs: Mapping[str, Any]) -> None:

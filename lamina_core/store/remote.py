@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,19 +17,23 @@ Outputs = tuple[Mapping[str, Any], ...]
 
 @dataclass(frozen=True)
 class RemoteState:
-    """One execution as news is compared with it; `kind_set` is what an operator decided for the app."""
+    """One execution as news is compared with it.
+
+    `kind_set` is what an operator decided for the app; `is_ours` says whether it was started here.
+    """
 
     id: int
     execution_id: str | None
     app_id: str
+    status: Status
     kind: Kind
     kind_set: Kind | None
+    is_ours: bool
     webhook_expected: bool
     created_at: datetime
     last_poll_at: datetime | None
     poll_count: int
     next_poll_at: datetime | None
-    status: Status
     raw_status: str | None
     error_message: str | None
     started_at: datetime | None
@@ -50,73 +55,101 @@ class PayloadChange:
     problems: Sequence[Mapping[str, Any]] | None = None
 
 
-_STATE = [
-    *(col(getattr(ExecutionTable, name)) for name in RemoteState.__dataclass_fields__ if name != "kind_set"),
-    col(AppKindTable.kind).label("kind_set"),
-]
-_NEVER_WRITTEN = {"id", "execution_id", "app_id", "kind_set", "webhook_expected", "created_at", "last_poll_at"}
-_WRITTEN = [name for name in RemoteState.__dataclass_fields__ if name not in _NEVER_WRITTEN | {"poll_count"}]
+_ELSEWHERE = {
+    "kind_set": col(AppKindTable.kind),
+    "is_ours": col(PayloadTable.start_token).is_not(None),
+}
+_NEVER_WRITTEN = {"id", "execution_id", "app_id", "webhook_expected", "created_at", "last_poll_at", "poll_count"}
+_WRITTEN = [name for name in RemoteState.__dataclass_fields__ if name not in _NEVER_WRITTEN | _ELSEWHERE.keys()]
+_STATUSES = {str(status): status for status in Status}
+
+# Statements are built once: to build one takes longer than to run it.
+_STATES = (
+    sa.select(
+        *(
+            _ELSEWHERE[name] if name in _ELSEWHERE else col(getattr(ExecutionTable, name))
+            for name in RemoteState.__dataclass_fields__
+        )
+    )
+    .join(PayloadTable, col(PayloadTable.execution) == col(ExecutionTable.id))
+    .outerjoin(AppKindTable, col(AppKindTable.app_id) == col(ExecutionTable.app_id))
+    .order_by(col(ExecutionTable.id))
+    .with_for_update(of=ExecutionTable)
+)
+_LOCK = _STATES.where(col(ExecutionTable.id).in_(sa.bindparam("ids", expanding=True)))
+_LOCK_NAMED = _STATES.where(col(ExecutionTable.execution_id).in_(sa.bindparam("names", expanding=True)))
+_OUTPUTS = sa.select(col(PayloadTable.execution), col(PayloadTable.outputs)).where(
+    col(PayloadTable.execution).in_(sa.bindparam("ids", expanding=True))
+)
+_WRITE = (
+    sa.update(ExecutionTable)
+    .where(col(ExecutionTable.id) == sa.bindparam("row_id"))
+    .values({name: sa.bindparam(name) for name in _WRITTEN})
+)
 
 
 def read_status(word: str) -> Status:
     """Return the status of a stored word; one written by newer code is unknown, not an error."""
-    return Status(word) if word in set(Status) else Status.UNKNOWN
+    return _STATUSES.get(word, Status.UNKNOWN)
 
 
-def lock(connection: sa.Connection, ids: Collection[int]) -> dict[int, RemoteState]:
+def lock(connection: sa.Connection, ids: Collection[int]) -> list[RemoteState]:
     """Return what is known of executions, and keep other processes from changing it until the commit.
 
     On SQLite the transaction itself keeps them out; FOR UPDATE is PostgreSQL's, taken in the order of the ids.
     """
-    wanted = (
-        sa.select(*_STATE)
-        .outerjoin(AppKindTable, col(AppKindTable.app_id) == col(ExecutionTable.app_id))
-        .where(col(ExecutionTable.id).in_(ids))
-        .order_by(col(ExecutionTable.id))
-        .with_for_update(of=ExecutionTable)
-    )
-    return {row.id: _state(row) for row in connection.execute(wanted)} if ids else {}
+    return [_state(row) for row in connection.execute(_LOCK, {"ids": list(ids)})] if ids else []
+
+
+def lock_named(connection: sa.Connection, execution_ids: Collection[str]) -> list[RemoteState]:
+    """Return the same by Lamina's ids, of those that are here."""
+    names = {"names": list(execution_ids)}
+    return [_state(row) for row in connection.execute(_LOCK_NAMED, names)] if execution_ids else []
 
 
 def _state(row: sa.Row[Any]) -> RemoteState:
-    fields = dict(row._mapping)
-    kind_set = row.kind_set and Kind(row.kind_set)
-    return RemoteState(**fields | {"status": read_status(row.status), "kind": Kind(row.kind), "kind_set": kind_set})
+    row_id, execution_id, app_id, status, kind, kind_set, *others = tuple(row)
+    kind_set = kind_set and Kind(kind_set)
+    return RemoteState(row_id, execution_id, app_id, read_status(status), Kind(kind), kind_set, *others)
 
 
 def outputs_of(connection: sa.Connection, ids: Collection[int]) -> dict[int, Outputs]:
     """Return the outputs that are known of executions, those without any left out."""
-    wanted = sa.select(col(PayloadTable.execution), col(PayloadTable.outputs)).where(
-        col(PayloadTable.execution).in_(ids)
-    )
-    return {row_id: tuple(outputs) for row_id, outputs in connection.execute(wanted) if outputs} if ids else {}
+    if not ids:
+        return {}
+    rows = connection.execute(_OUTPUTS, {"ids": list(ids)})
+    return {row_id: tuple(outputs) for row_id, outputs in rows if outputs}
 
 
 def write_remote(connection: sa.Connection, states: Sequence[RemoteState], changes: Sequence[PayloadChange]) -> None:
     """Write what Lamina said; for `intake` alone."""
     if states:
-        update = sa.update(ExecutionTable).where(col(ExecutionTable.id) == sa.bindparam("row_id"))
-        update = update.values({name: sa.bindparam(name) for name in _WRITTEN})
         connection.execute(
-            update, [{"row_id": state.id, **{name: getattr(state, name) for name in _WRITTEN}} for state in states]
+            _WRITE, [{"row_id": state.id, **{name: getattr(state, name) for name in _WRITTEN}} for state in states]
         )
-    rows = [
-        {
-            "last_report": change.report and dict(change.report),
-            "outputs": None if change.outputs is None else [dict(output) for output in change.outputs],
-            "problems": change.problems and [dict(problem) for problem in change.problems],
-            "row_id": change.execution,
-        }
-        for change in changes
-    ]
-    for parts in {tuple(name for name, value in row.items() if value is not None) for row in rows}:
-        update = (
-            sa.update(PayloadTable)
-            .where(col(PayloadTable.execution) == sa.bindparam("row_id"))
-            .values({name: sa.bindparam(name) for name in parts if name != "row_id"})
-        )
-        same = [row for row in rows if tuple(name for name, value in row.items() if value is not None) == parts]
-        connection.execute(update, [{name: row[name] for name in parts} for row in same])
+    same_parts: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for change in changes:
+        row = _payload_columns(change)
+        same_parts.setdefault(tuple(row), []).append(row | {"row_id": change.execution})
+    for parts, rows in same_parts.items():
+        connection.execute(_payload_update(parts), rows)
+
+
+def _payload_columns(change: PayloadChange) -> dict[str, Any]:
+    columns: dict[str, Any] = {}
+    if change.report is not None:
+        columns["last_report"] = dict(change.report)
+    if change.outputs is not None:
+        columns["outputs"] = [dict(output) for output in change.outputs]
+    if change.problems is not None:
+        columns["problems"] = [dict(problem) for problem in change.problems]
+    return columns
+
+
+@cache
+def _payload_update(parts: tuple[str, ...]) -> sa.Update:
+    columns: dict[str, Any] = {name: sa.bindparam(name) for name in parts}
+    return sa.update(PayloadTable).where(col(PayloadTable.execution) == sa.bindparam("row_id")).values(columns)
 
 
 def name(connection: sa.Connection, row_id: int, execution_id: str) -> None:

@@ -11,11 +11,11 @@
 Source for headers, message and retries: Lamina's page "get webhook signing key".
 """
 
-import asyncio
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from datetime import datetime
 
 import anyio.to_thread
 import sqlalchemy as sa
@@ -29,6 +29,7 @@ from lamina_core.clock import Clock
 from lamina_core.domain import Report, Verdict
 from lamina_core.store.deliveries import UNREADABLE, Arrival, Kept
 from lamina_core.store.writer import Writer
+from lamina_core.webhooks.gathering import Gathering
 from lamina_core.webhooks.keys import KeyRing
 
 log = logging.getLogger(__name__)
@@ -36,16 +37,21 @@ log = logging.getLogger(__name__)
 PATH = "/webhooks/lamina"
 RETRY_AFTER = 5  # seconds, told with a 503
 
-_KEPT_HEADERS = (
-    signing.SIGNATURE_HEADER,
-    signing.TIMESTAMP_HEADER,
-    signing.REQUEST_ID_HEADER,
-    signing.USER_ID_HEADER,
-    "Content-Type",
-    "Content-Length",
-    "Content-Encoding",
-    "User-Agent",
-)
+NO_KEY_SET = "no_key_set"
+
+_KEPT_HEADERS = {
+    name: name.lower()
+    for name in (
+        signing.SIGNATURE_HEADER,
+        signing.TIMESTAMP_HEADER,
+        signing.REQUEST_ID_HEADER,
+        signing.USER_ID_HEADER,
+        "Content-Type",
+        "Content-Length",
+        "Content-Encoding",
+        "User-Agent",
+    )
+}
 _HEADER_KEPT = 1_000  # characters
 _ID_KEPT = 200  # characters
 
@@ -69,21 +75,13 @@ class Receiver:
         self._writer = writer
         self._keys = keys
         self._clock = clock
+        self._gathering: Gathering[Arrival, int] = Gathering(lambda arrivals: writer.submit_items(self._take, arrivals))
 
     async def receive(self, request: Request) -> JSONResponse:
         """Answer one POST; see the module's table."""
-        arrival, judgement = await self._judge_body(request)
-        arrival = replace(
-            arrival,
-            verdict=judgement.verdict,
-            answered=judgement.answer,
-            reason=judgement.reason,
-            key_id=judgement.key_id,
-            report=judgement.report,
-            request_id=arrival.request_id or (judgement.report.execution_id if judgement.report else None),
-        )
+        arrival, judgement = await self.judge_request(request)
         try:
-            row_id = await asyncio.wrap_future(self._writer.submit_item(self._take, arrival))
+            row_id = await self._gathering.hand_in(arrival)
         except errors.StoreError as error:
             log.error("a delivery could not be stored: %s", error)  # noqa: TRY400 - the cause is in the message
             if judgement.verdict is Verdict.ACCEPTED:
@@ -94,22 +92,24 @@ class Receiver:
     def _take(self, connection: sa.Connection, arrivals: Sequence[Arrival]) -> list[int]:
         return intake.take_deliveries(connection, arrivals, self._clock.now())
 
-    async def _judge_body(self, request: Request) -> tuple[Arrival, Judgement]:
-        arrival = _arrival(request, self._clock)
+    async def judge_request(self, request: Request) -> tuple[Arrival, Judgement]:
+        """Read a POST and decide what it is worth, without storing it."""
+        received_at, headers = self._clock.now(), _kept_headers(request)
+        body = b""
         try:
             body = await read_body(request)
         except BodyRefused as refusal:
-            return arrival, Judgement(Verdict.REJECTED, refusal.status, refusal.reason, str(refusal))
-        arrival = replace(arrival, body=body, content_hash=hashlib.sha256(body).hexdigest())
-        judgement = judge(arrival, self._keys.keys())
-        if judgement.reason in {signing.Reason.NOT_VERIFIED, "no_key_set"} and self._keys.may_refresh():
-            await anyio.to_thread.run_sync(self._keys.refresh)
-            judgement = judge(arrival, self._keys.keys())
-        return arrival, judgement
+            judgement = Judgement(Verdict.REJECTED, refusal.status, refusal.reason, str(refusal))
+        else:
+            judgement = judge(headers, body, received_at, self._keys.keys())
+            if judgement.reason in {signing.Reason.NOT_VERIFIED, NO_KEY_SET} and self._keys.may_refresh():
+                await anyio.to_thread.run_sync(self._keys.refresh)
+                judgement = judge(headers, body, received_at, self._keys.keys())
+        return _arrival(request, headers, body, received_at, judgement), judgement
 
     def settle(self, kept: Kept) -> None:
         """Judge a delivery that came while no key set was to be had, against its time of receipt."""
-        judgement = judge(kept, self._keys.keys())
+        judgement = judge(kept.headers, kept.body, kept.received_at, self._keys.keys())
         if judgement.verdict is Verdict.UNCHECKED:
             return
         now = self._clock.now()
@@ -125,23 +125,24 @@ class Receiver:
         )
 
 
-def judge(arrival: Arrival | Kept, keys: tuple[signing.PublicKey, ...]) -> Judgement:
-    """Decide what a delivery is worth, from its bytes, its headers and its time of receipt alone."""
-    headers = arrival.headers
+def judge(
+    headers: Mapping[str, str], body: bytes, received_at: datetime, keys: tuple[signing.PublicKey, ...]
+) -> Judgement:
+    """Decide what a delivery is worth, from its headers, its bytes and its time of receipt alone."""
     timestamp = headers.get(signing.TIMESTAMP_HEADER)
     try:
         signature, seconds = signing.check_headers(headers.get(signing.SIGNATURE_HEADER), timestamp)
     except errors.SignatureRejected as error:
         return Judgement(Verdict.REJECTED, 400, error.reason, str(error))
     try:
-        signing.check_freshness(seconds, arrival.received_at.timestamp())
+        signing.check_freshness(seconds, received_at.timestamp())
         if not keys:
-            return Judgement(Verdict.UNCHECKED, 503, "no_key_set", "Lamina's key set cannot be read. Send it again.")
-        key = signing.find_key(keys, signature, timestamp or "", arrival.body)
+            return Judgement(Verdict.UNCHECKED, 503, NO_KEY_SET, "Lamina's key set cannot be read. Send it again.")
+        key = signing.find_key(keys, signature, timestamp or "", body)
     except errors.SignatureRejected as error:
         return Judgement(Verdict.REJECTED, 401, error.reason, str(error))
     try:
-        report = wire.report_from(wire.data_of(wire.parse_json(arrival.body)))
+        report = wire.report_from(wire.data_of(wire.parse_json(body)))
     except ValueError:
         return Judgement(Verdict.ACCEPTED, 200, UNREADABLE, key_id=key.key_id)  # verified: stored, and flagged
     if headers.get(signing.REQUEST_ID_HEADER) not in {None, report.execution_id}:
@@ -150,21 +151,32 @@ def judge(arrival: Arrival | Kept, keys: tuple[signing.PublicKey, ...]) -> Judge
     return Judgement(Verdict.ACCEPTED, 200, key_id=key.key_id, report=report)
 
 
-def _arrival(request: Request, clock: Clock) -> Arrival:
-    headers = {name: request.headers[name][:_HEADER_KEPT] for name in _KEPT_HEADERS if name in request.headers}
-    request_id = headers.get(signing.REQUEST_ID_HEADER)
+def _kept_headers(request: Request) -> dict[str, str]:
+    given: dict[str, str] = {}
+    for name, value in request.headers.items():
+        given.setdefault(name, value)  # the first of several is the one that counts
+    kept = {name: given[lower][:_HEADER_KEPT] for name, lower in _KEPT_HEADERS.items() if lower in given}
+    return {name: wire.clean_text(value) for name, value in kept.items()}
+
+
+def _arrival(
+    request: Request, headers: Mapping[str, str], body: bytes, received_at: datetime, judgement: Judgement
+) -> Arrival:
+    named = judgement.report.execution_id if judgement.report else None
+    request_id = headers.get(signing.REQUEST_ID_HEADER, named)
     token = request.query_params.get("start")
     return Arrival(
-        received_at=clock.now(),
-        verdict=Verdict.REJECTED,
-        reason=None,
-        answered=0,
-        request_id=request_id and wire.clean_text(request_id[:_ID_KEPT]),
-        key_id=None,
-        headers={name: wire.clean_text(value) for name, value in headers.items()},
-        body=b"",
-        content_hash="",
+        received_at=received_at,
+        verdict=judgement.verdict,
+        reason=judgement.reason,
+        answered=judgement.answer,
+        request_id=request_id and request_id[:_ID_KEPT],
+        key_id=judgement.key_id,
+        headers=headers,
+        body=body,
+        content_hash=hashlib.sha256(body).hexdigest() if body else "",
         start_token=token and wire.clean_text(token[:_ID_KEPT]),
+        report=judgement.report,
     )
 
 

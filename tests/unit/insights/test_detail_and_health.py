@@ -7,7 +7,7 @@ from lamina_core.domain import Event, Status, Verdict
 from lamina_core.insights import detail, health
 from lamina_core.polling.health import ApiHealth, ApiState
 from lamina_core.store import deliveries, events, leases, notes, remote
-from lamina_core.store.deliveries import Arrival
+from lamina_core.store.deliveries import Arrival, Finding
 from lamina_core.store.remote import PayloadChange
 
 
@@ -23,7 +23,7 @@ def test_an_execution_comes_with_its_family_timeline_and_deliveries(engines, wri
     def work(connection) -> None:
         events.append(connection, Event(clock.now(), "started", "Ada", execution=row))
         came = deliveries.insert(connection, arrival(clock, Verdict.ACCEPTED))
-        deliveries.link(connection, came, execution=row, reason=None)
+        deliveries.link(connection, came, Finding(row, None))
         outputs = [{"value": [1]}, {"label": 5, "status": "error"}]
         remote.write_remote(connection, [], [PayloadChange(row, outputs=outputs)])
 

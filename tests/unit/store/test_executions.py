@@ -58,7 +58,7 @@ def test_what_is_not_there_is_none(engines):
         assert executions.find_payload(connection, 404) is None
         assert executions.known_by_execution_id(connection, {"e-404"}) == {}
         assert polls.next_due_at(connection) is None
-        assert remote.lock(connection, {404}) == {}
+        assert remote.lock(connection, {404}) == []
 
 
 def test_starts_without_an_answer_are_found_by_age(engines, add):
