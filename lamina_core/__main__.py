@@ -1,14 +1,18 @@
 """`python -m lamina_core`: the commands that need no screen."""
 
 import argparse
+import io
+import logging
 import random
 import signal
 import sys
 import threading
 from pathlib import Path
 
-from lamina_core import config, errors, logs
+from lamina_core import config, errors, logs, runtime
 from lamina_core.clock import SystemClock
+from lamina_core.importing import Import
+from lamina_core.registration import Result
 from lamina_core.sandbox.server import Sandbox
 
 
@@ -23,6 +27,9 @@ def build_parser() -> argparse.ArgumentParser:
     sandbox.add_argument("--rate-limit", type=int, default=100, help="requests a minute and address; 0: none")
     sandbox.add_argument("--database", type=Path, help="file that keeps its state; without it nothing is kept")
     sandbox.set_defaults(run=run_sandbox)
+    taking = commands.add_parser("import", help="take in executions that others started, from CSV or JSON lines")
+    taking.add_argument("file", help="the file, or - for standard input")
+    taking.set_defaults(run=run_import)
     return parser
 
 
@@ -47,6 +54,37 @@ def run_sandbox(arguments: argparse.Namespace) -> None:
     print(f"The sandbox is at {sandbox.base_url}; any key that begins with lma_ is good.", flush=True)
     asked_to_stop.wait()
     sandbox.stop()
+
+
+def run_import(arguments: argparse.Namespace) -> None:
+    """Take in the executions of a file, and say of every row that was not taken why."""
+    settings, clock = config.from_environment(), SystemClock()
+    logs.set_up(settings.secrets, logging.WARNING)
+    engines, writer = runtime.open_store(settings, clock)
+    taking = Import(writer, settings.generation, clock, lambda line, reason: print(f"line {line}: {reason}"))
+    again = "Run the same command again: what was taken is known then."
+    try:
+        with open_input(arguments.file) as source:
+            report = taking.run(source)
+    except (errors.StoreError, KeyboardInterrupt) as stop:
+        reason = str(stop) or "It was interrupted."
+        raise errors.ConfigurationError(f"Stopped after line {taking.report.line}. {reason} {again}") from stop
+    finally:
+        writer.stop()
+        engines.close()
+    print(", ".join(f"{number} {result}" for result, number in report.results.items()))
+    if report.results[Result.REFUSED]:
+        sys.exit(1)
+
+
+def open_input(name: str) -> io.BufferedReader:
+    """Open a file, or standard input for a dash."""
+    if name == "-":
+        return io.BufferedReader(io.FileIO(sys.stdin.fileno(), closefd=False))
+    try:
+        return Path(name).open("rb")
+    except OSError as error:
+        raise errors.ConfigurationError(f"{name} cannot be read: {error.strerror}.") from error
 
 
 def main() -> None:

@@ -28,6 +28,7 @@ class Draft:
     inputs: dict[str, Any]
     problems: list[FieldProblem] = field(default_factory=list)
     estimate: Estimate | None = None
+    replay_of: int | None = None
     started: tuple[int, datetime] | None = None
 
 

@@ -106,13 +106,11 @@ class Runtime:
             set_current(None)
 
 
-def build(settings: Settings, clock: Clock | None = None) -> Runtime:
-    """Open the store and put the parts together; only the writer runs until `start`.
+def open_store(settings: Settings, clock: Clock) -> tuple[Engines, Writer]:
+    """Open the database of these settings, bring it up to date, and start its writer.
 
     StoreError, StoreNewer or StoreForeign if the database cannot be used.
     """
-    clock = clock or SystemClock()
-    rng = random.SystemRandom()
     engines = engine.open_engines(settings.database_url)
     engine.migrate(engines.write)
     writer = Writer(engines.write, clock)
@@ -123,6 +121,17 @@ def build(settings: Settings, clock: Clock | None = None) -> Runtime:
         writer.stop()
         engines.close()
         raise
+    return engines, writer
+
+
+def build(settings: Settings, clock: Clock | None = None) -> Runtime:
+    """Open the store and put the parts together; only the writer runs until `start`.
+
+    StoreError, StoreNewer or StoreForeign if the database cannot be used.
+    """
+    clock = clock or SystemClock()
+    rng = random.SystemRandom()
+    engines, writer = open_store(settings, clock)
     budget = Budget(settings.rate_limit_per_minute, clock)
     client = LaminaClient(
         base_url=settings.base_url,

@@ -28,6 +28,7 @@ from lamina_core.domain import (
     Generation,
     Operator,
     Origin,
+    Report,
     Role,
     Source,
     Status,
@@ -43,6 +44,7 @@ from lamina_core.store.writer import Writer
 log = logging.getLogger(__name__)
 
 START_ANSWER_LIMIT = timedelta(seconds=65)  # the client's deadline + 30 s: no answer is on its way any more
+CANDIDATE_BEFORE, CANDIDATE_AFTER = timedelta(minutes=1), timedelta(minutes=5)  # around a start: clocks differ
 ANSWER_PATIENCE = 10.0  # seconds for which a database that takes nothing is asked again to keep a start's answer
 
 
@@ -236,6 +238,25 @@ class Starts:
 
         self._writer.run(work, order=row_id)
 
+    def find_candidates(self, operator: Operator, row_id: int) -> list[Report]:
+        """Look in Lamina's list for executions that a start without an answer may have become, the nearest first.
+
+        They fit by app and time only, so that none is linked by itself; needs a generation that has the list.
+        """
+        require(operator, Role.OPERATOR)
+        start = self._find_unsettled(row_id)
+        self._budget.take_action()
+        began, ended = start.created_at - CANDIDATE_BEFORE, start.created_at + CANDIDATE_AFTER
+        rows = self._client.list(app_id=start.app_id, since=began, limit=100).reports
+        with self._engines.reading() as connection:
+            known = executions.known_by_execution_id(connection, {row.execution_id for row in rows})
+        fitting = {
+            row.execution_id: row
+            for row in rows
+            if row.created_at is not None and row.created_at <= ended and not _is_ours(known.get(row.execution_id))
+        }
+        return sorted(fitting.values(), key=lambda row: abs((row.created_at or began) - start.created_at))
+
     def deny(self, operator: Operator, row_id: int) -> None:
         """Settle a start without an answer: an operator knows that it never started."""
         require(operator, Role.OPERATOR)
@@ -273,6 +294,10 @@ def known_here(execution: Execution | None, row_id: int) -> Execution:
     if execution is None:
         raise errors.OperationRefused(f"There is no execution {row_id} in this store.")
     return execution
+
+
+def _is_ours(known: executions.Known | None) -> bool:
+    return known is not None and known.is_ours
 
 
 def _require_json(inputs: Mapping[str, Any]) -> None:

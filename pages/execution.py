@@ -7,9 +7,10 @@ import streamlit as st
 
 from lamina_core import errors, runtime, starts
 from lamina_core.api.generations import Feature
-from lamina_core.domain import POLLED, Execution, Status
+from lamina_core.domain import POLLED, UNSETTLED_START, Execution, Status
 from lamina_core.insights import detail
-from pages.components import frame, navigation, outputs, record
+from lamina_core.insights.detail import Detail
+from pages.components import frame, navigation, outputs, record, settling
 from pages.components.messages import describe, shown
 
 _SECOND_CLICK = timedelta(seconds=2)  # a click on Replay this soon after a replay belongs to it
@@ -29,26 +30,31 @@ def act(execution: Execution, label: str, action: Callable[[], None]) -> None:
     st.rerun(scope="app")
 
 
-def replay(execution: Execution) -> None:
+def replay(execution: Execution, *, may_bill_twice: bool = False) -> None:
     """Start it again and go there; a second click that comes late, wherever it lands, belongs to the first."""
     state = st.session_state
     started, sent_at = state.get("last_replay", (None, None))
     if started is None or frame.now() - sent_at > _SECOND_CLICK:
         token = state.setdefault(f"replay_token:{execution.id}", starts.new_token(parts.rng))
-        started = parts.operations.replay(frame.operator(), execution.id, token, parts.webhook_url)
+        started = parts.operations.replay(
+            frame.operator(), execution.id, token, parts.webhook_url, may_bill_twice=may_bill_twice
+        )
         state["last_replay"] = (started, frame.now())
         del state[f"replay_token:{execution.id}"]
     navigation.open_page("execution", id=str(started))
 
 
-def show_actions(execution: Execution) -> None:
+def show_actions(found: Detail) -> None:
     # Keys that name the execution: a late second click must not land on the next one's button.
+    execution = found.execution
     row_id, who = execution.id, frame.operator()
     with st.container(horizontal=True, vertical_alignment="center"):
-        starting = execution.status is Status.STARTING
+        unsettled = execution.status in UNSETTLED_START
         if st.button(
-            "Replay", icon=":material/replay:", type="primary", disabled=starting, key=f"replay_button:{row_id}"
+            "Replay", icon=":material/replay:", type="primary", disabled=unsettled, key=f"replay_button:{row_id}"
         ):
+            if found.payload.inputs is None:
+                navigation.open_page("start", app=execution.app_id, replay_of=str(row_id))
             act(execution, "Started again", lambda: replay(execution))
         unnamed = execution.execution_id is None
         if st.button("Check now", icon=":material/sync:", disabled=unnamed, key=f"check_button:{row_id}"):
@@ -74,7 +80,9 @@ def show_execution(row_id: int) -> None:
             st.info(f"There is no execution {row_id} in this store.", icon=":material/search_off:")
             return
         record.show_head(found)
-        show_actions(found.execution)
+        show_actions(found)
+        if found.execution.status is Status.START_UNCONFIRMED:
+            settling.show_settling(found, act, lambda execution: replay(execution, may_bill_twice=True))
         record.show_lineage(found)
         if found.outputs:
             outputs.show_outputs(found.outputs)

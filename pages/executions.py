@@ -11,7 +11,8 @@ from lamina_core.store.search import Count
 from pages.components import frame, navigation, status, tables
 from pages.components.messages import shown
 
-engines = runtime.current().engines
+parts = runtime.current()
+engines = parts.engines
 wanted = ExecutionFilter.from_params(st.query_params.to_dict())
 
 
@@ -36,6 +37,22 @@ def take_filters() -> None:
     )
 
 
+def track(execution_id: str, reference: str) -> None:
+    with shown():
+        row_id = parts.operations.track(frame.operator(), execution_id, reference.strip() or None)
+        navigation.open_page("execution", id=str(row_id))
+
+
+def show_tracking() -> None:
+    """Let an operator take in an execution that others started."""
+    with st.popover("Track an id", width="stretch"), st.form("track", border=False):
+        st.caption("Takes in an execution that your product's backend started.")
+        execution_id = st.text_input("Lamina's id of the execution")
+        reference = st.text_input("Reference", help="The customer's own order or ticket number, if there is one")
+        if st.form_submit_button("Track", type="primary"):
+            track(execution_id, reference)
+
+
 def show_filters() -> None:
     """Draw the filters as the URL has them: it is the truth, the widgets only write it."""
     st.session_state["filter_app"] = wanted.app_id or ""
@@ -43,12 +60,12 @@ def show_filters() -> None:
     st.session_state["filter_text"] = wanted.text or ""
     with engines.reading() as connection:
         names = {app.app_id: app.name for app in catalogue.all_apps(connection)}
-    text, app, time_range = st.columns([3, 2, 1.3])
+    text, app, time_range, tracking = st.columns([3, 2, 1.3, 1.1])
     text.text_input(
         "Text",
         key="filter_text",
         on_change=take_filters,
-        placeholder="beginning of an id, words of an error, app",
+        placeholder="beginning of an id, reference, words of an error, app",
         label_visibility="collapsed",
         icon=":material/search:",
     )
@@ -68,6 +85,8 @@ def show_filters() -> None:
         on_change=take_filters,
         label_visibility="collapsed",
     )
+    with tracking:
+        show_tracking()
 
 
 def show_statuses(counts: dict[Status, Count]) -> None:

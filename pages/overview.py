@@ -5,7 +5,7 @@ from datetime import timedelta
 import streamlit as st
 
 from lamina_core import runtime
-from lamina_core.domain import Status, Verdict
+from lamina_core.domain import Source, Status, Verdict
 from lamina_core.insights import health, listing, wording
 from lamina_core.insights.health import FLIGHT_CAP, Health
 from lamina_core.store.search import Count
@@ -60,11 +60,28 @@ def show_numbers(state: Health, failures: Count) -> None:
     )
 
 
+def describe_working(state: Health) -> str:
+    """Say in one line whether results come, and how soon."""
+    if state.lease is None:
+        return "Nobody polls yet."
+    told = [f"Poller alive {wording.format_age(state.lease.heartbeat_at, state.as_of)}"]
+    if state.next_due_at is not None:
+        wait = (state.next_due_at - state.as_of).total_seconds()
+        due = f"{capped(state.due)} reads due" if state.due else f"next read in {max(wait, 0):.0f} s"
+        told.append(due)
+    for source, name in ((Source.DELIVERY, "webhooks"), (Source.POLL, "polls")):
+        if seen := state.latencies.get(source):
+            span = wording.format_span(timedelta(seconds=seen.median))
+            told.append(f"{name} tell an end after {span} (median of the last {seen.count})")
+    return ", ".join(told)
+
+
 def show_overview() -> None:
     with shown():
         state = health.read_health(parts.engines, frame.now())
         failures, count = listing.read_failures(parts.engines, state.as_of - _WINDOW, _ROWS)
         show_numbers(state, count)
+        st.caption(describe_working(state))
         if failures:
             st.markdown("**Newest failures**")
             tables.show_executions(failures, state.as_of, "failures")

@@ -19,16 +19,18 @@ _SECOND_CLICK = timedelta(seconds=2)  # a click on Start this soon after a start
 parts = runtime.current()
 
 
-def open_draft(app_id: str) -> Draft:
+def open_draft(app_id: str, replay_of: int | None) -> Draft:
     """Return the form of this app as it was left; a fresh one after a start, with the inputs that were sent."""
     draft = st.session_state.get("draft")
-    known = draft if isinstance(draft, Draft) and draft.app.app_id == app_id else None
+    same = isinstance(draft, Draft) and draft.app.app_id == app_id and draft.replay_of == replay_of
+    known = draft if isinstance(draft, Draft) and same else None
     if known and known.started is None:
         return known
     if known and known.started and frame.now() - known.started[1] < _SECOND_CLICK:
         navigation.open_page("execution", id=str(known.started[0]))
     app = parts.operations.open_app(app_id)
     draft = Draft(app, starts.new_token(parts.rng), known.inputs if known else drafts.default_inputs(app))
+    draft.replay_of = replay_of
     if parts.operations.supports(Feature.ESTIMATE):
         with shown():
             draft.estimate = parts.operations.estimate(app_id)
@@ -41,7 +43,7 @@ def start(draft: Draft, outputs: list[str]) -> None:
     draft.problems = drafts.check_inputs(draft.app, draft.inputs)
     if draft.problems:
         return
-    request = starts.StartRequest(draft.token, draft.app, draft.inputs, outputs)
+    request = starts.StartRequest(draft.token, draft.app, draft.inputs, outputs, draft.replay_of)
     try:
         row_id = parts.operations.start(frame.operator(), request, parts.webhook_url)
     except errors.DeskError as error:
@@ -58,6 +60,12 @@ def start(draft: Draft, outputs: list[str]) -> None:
     navigation.open_page("execution", id=str(row_id))
 
 
+def asked_replay() -> int | None:
+    """Return of which execution a start is to be the replay, as the address says."""
+    text = st.query_params.get("replay_of", "")
+    return int(text) if text.isdecimal() and len(text) < 18 else None
+
+
 def show_draft(draft: Draft) -> None:
     head, back = st.columns([6, 1], vertical_alignment="center")
     head.subheader(plain(draft.app.name), anchor=False)
@@ -65,6 +73,8 @@ def show_draft(draft: Draft) -> None:
         del st.query_params["app"]
         st.rerun()
     st.caption(plain(draft.app.description or ""))
+    if draft.replay_of is not None:
+        st.info(f"This replays #{draft.replay_of}, whose inputs are not known here: fill them in.", icon="✍️")
     form, side = st.columns([3, 1], gap="large")
     with side:
         outputs = apps.show_side(draft)
@@ -90,7 +100,7 @@ def show_app(app_id: str) -> None:
     failed_for, text = st.session_state.get("app_error", (None, ""))
     if failed_for != app_id:
         try:
-            draft = open_draft(app_id)
+            draft = open_draft(app_id, asked_replay())
         except errors.DeskError as error:
             failed_for, text = st.session_state["app_error"] = (app_id, describe(error))
         else:

@@ -1,15 +1,16 @@
 """Is the poller alive, how much budget is left, what is configured?"""
 
 from collections.abc import Mapping
+from datetime import timedelta
 
 import streamlit as st
 
 from lamina_core import runtime
-from lamina_core.domain import Verdict
+from lamina_core.domain import Source, Verdict
 from lamina_core.insights import health, wording
-from lamina_core.insights.health import Health
+from lamina_core.insights.health import FLIGHT_CAP, Health
 from lamina_core.polling.health import ApiState
-from pages.components import frame
+from pages.components import frame, kinds
 from pages.components.messages import plain, shown
 
 parts = runtime.current()
@@ -22,6 +23,10 @@ def show_facts(title: str, facts: Mapping[str, str]) -> None:
             st.markdown(f":gray[{name}]  {fact}")
 
 
+def capped(number: int) -> str:
+    return f"{number:,}+" if number >= FLIGHT_CAP else f"{number:,}"
+
+
 def describe_poller(state: Health) -> dict[str, str]:
     word = "polling" if state.poller_alive else "**not alive**"
     holder = "nobody"
@@ -31,15 +36,44 @@ def describe_poller(state: Health) -> dict[str, str]:
     return {
         "State": f"paused by {plain(state.paused_by)}" if state.paused_by else word,
         "Held by": holder,
-        "In flight": f"{state.in_flight}, of these late {state.late}",
-        "Next poll": frame.format_instant(state.next_due_at),
-        "Waiting to be written": str(parts.writer.backlog),
+        "In flight": f"{capped(state.in_flight)}, of these late {capped(state.late)}",
+        "Due now": f"{capped(state.due)} to be read, the next due at {frame.format_instant(state.next_due_at)}",
     }
+
+
+def describe_store() -> dict[str, str]:
+    trouble = parts.writer.trouble
+    return {
+        "Writes": f"**failing since {frame.format_clock(trouble.since)}**: {plain(trouble.message)}"
+        if trouble
+        else "fine",
+        "Waiting to be written": f"{parts.writer.backlog:,}",
+        "Database": f"`{parts.engines.write.url.render_as_string(hide_password=True)}`",
+    }
+
+
+def describe_latency(state: Health) -> dict[str, str]:
+    """Say how long after an execution's end it was seen here, by the way in which that was told."""
+    told = {}
+    for source, name in ((Source.DELIVERY, "By webhook"), (Source.POLL, "By poll")):
+        seen = state.latencies.get(source)
+        told[name] = (
+            "nothing yet"
+            if seen is None
+            else (
+                f"median {wording.format_span(timedelta(seconds=seen.median))}, "
+                f"95 % within {wording.format_span(timedelta(seconds=seen.p95))}, last {seen.count}"
+            )
+        )
+    return told
 
 
 def describe_requests(state: Health) -> dict[str, str]:
     held = parts.budget.held_for()
-    trouble = f"**{state.api.state}**: {plain(state.api.message or '')}"
+    since = f" since {frame.format_clock(state.api.since)}" if state.api.since else ""
+    trouble = f"**{state.api.state}{since}**: {plain(state.api.message or '')}"
+    if state.api.next_try:
+        trouble += f" Next try at {frame.format_clock(state.api.next_try)}."
     return {
         "Last minute": f"{parts.budget.spent_last_minute()} of {parts.budget.limit_per_minute}, by this process",
         "Polls wait": f"{held:.0f} s, as Lamina asked" if held else "no",
@@ -63,9 +97,12 @@ def describe_configuration() -> dict[str, str]:
     return {
         "Lamina": f"`{settings.base_url}`",
         "API generation": f"`{settings.generation}`",
-        "Database": f"`{parts.engines.write.url.render_as_string(hide_password=True)}`",
         "Public URL": f"`{settings.public_url}`" if settings.public_url else "not set",
         "Rate limit": f"{settings.rate_limit_per_minute} requests a minute",
+        "Backends may register executions": "yes"
+        if settings.ingest_token
+        else "no: LAMINA_DESK_INGEST_TOKEN is not set",
+        "Import from Lamina's list": "on" if settings.import_listed else "off",
     }
 
 
@@ -76,8 +113,10 @@ def show_state() -> None:
         with left:
             show_facts("Poller", describe_poller(state))
             show_facts("Requests to Lamina", describe_requests(state))
+            show_facts("From an end to its detection here", describe_latency(state))
         with right:
             show_facts("Webhooks", describe_webhooks(state))
+            show_facts("Database", describe_store())
             show_facts("Configuration, from the environment at the start", describe_configuration())
 
 
@@ -95,3 +134,4 @@ def show_actions() -> None:
 
 st.fragment(show_state, run_every=frame.refresh_interval())()
 show_actions()
+kinds.show_kinds()

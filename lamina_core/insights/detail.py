@@ -3,11 +3,16 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+import sqlalchemy as sa
+
 from lamina_core.api import wire
-from lamina_core.domain import Delivery, Event, Execution, Output
+from lamina_core.domain import Delivery, Event, Execution, Output, Status
+from lamina_core.starts import CANDIDATE_AFTER, CANDIDATE_BEFORE
 from lamina_core.store import deliveries, events, executions
 from lamina_core.store.engine import Engines
 from lamina_core.store.executions import Payload
+
+_CANDIDATES = 5
 
 
 @dataclass(frozen=True)
@@ -21,6 +26,7 @@ class Detail:
     deliveries: list[Delivery]
     original: Execution | None
     replays: list[Execution]
+    candidates: list[Execution]  # others started them; they fit a start without an answer by app and time
     as_of: datetime
 
 
@@ -39,5 +45,14 @@ def read_detail(engines: Engines, row_id: int, now: datetime) -> Detail | None:
             deliveries=deliveries.of_execution(connection, row_id),
             original=executions.find(connection, execution.replay_of) if execution.replay_of else None,
             replays=executions.replays_of(connection, row_id),
+            candidates=_find_candidates(connection, execution, payload),
             as_of=now,
         )
+
+
+def _find_candidates(connection: sa.Connection, execution: Execution, payload: Payload) -> list[Execution]:
+    if execution.status is not Status.START_UNCONFIRMED:
+        return []
+    began, ended = execution.created_at - CANDIDATE_BEFORE, execution.created_at + CANDIDATE_AFTER
+    inputs = payload.inputs or {}
+    return executions.find_unclaimed(connection, execution.app_id, inputs, began, ended, _CANDIDATES)

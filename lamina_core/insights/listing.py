@@ -60,7 +60,7 @@ def read_changes(engines: Engines, wanted: ExecutionFilter, shown: Sequence[Exec
 
 
 def find_pasted(engines: Engines, text: str) -> list[int]:
-    """Return our ids of the executions that a pasted id may mean: ours, Lamina's, or the beginning of Lamina's."""
+    """Return our ids of what a pasted text may mean: Lamina's id or a reference, whole or begun, or our number."""
     pasted = wire.clean_text(text.replace("\x00", "").strip())
     with engines.reading() as connection:
         found = search.find_ids_by_text(connection, pasted, limit=2) if pasted else []

@@ -48,8 +48,8 @@ class Payload:
 
 
 def execution_from(row: sa.Row[Any]) -> Execution:
-    """Return the record of a row selected as ROW."""
-    fields = dict(row._mapping)
+    """Return the record of a row selected as ROW, whatever follows in it."""
+    fields = dict(zip(Execution.__dataclass_fields__, row, strict=False))
     fields.update(status=read_status(row.status), kind=Kind(row.kind), origin=Origin(row.origin))
     return Execution(**fields)
 
@@ -217,11 +217,16 @@ def unnamed_before(connection: sa.Connection, before: datetime) -> list[int]:
 
 
 def find_unclaimed(
-    connection: sa.Connection, app_id: str, since: datetime, until: datetime, limit: int
+    connection: sa.Connection,
+    app_id: str,
+    inputs: Mapping[str, Any],
+    since: datetime,
+    until: datetime,
+    limit: int,
 ) -> list[Execution]:
-    """Return executions of an app that nobody here started, by when they were started, oldest first."""
+    """Return executions of an app that nobody here started, oldest first, but those known to have other inputs."""
     wanted = (
-        sa.select(*ROW)
+        sa.select(*ROW, col(PayloadTable.inputs))
         .join(PayloadTable, col(PayloadTable.execution) == col(ExecutionTable.id))
         .where(
             col(ExecutionTable.app_id) == app_id,
@@ -231,4 +236,5 @@ def find_unclaimed(
         .order_by(col(ExecutionTable.created_at), col(ExecutionTable.id))
         .limit(limit)
     )
-    return [execution_from(row) for row in connection.execute(wanted)]
+    rows = [row for row in connection.execute(wanted) if row.inputs is None or row.inputs == dict(inputs)]
+    return [execution_from(row) for row in rows]

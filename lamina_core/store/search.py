@@ -63,6 +63,7 @@ def _matches(criteria: Criteria) -> list[sa.ColumnElement[bool]]:
             col(ExecutionTable.execution_id).istartswith(criteria.text, autoescape=True)
             | col(ExecutionTable.error_message).icontains(criteria.text, autoescape=True)
             | col(ExecutionTable.app_name).icontains(criteria.text, autoescape=True)
+            | col(ExecutionTable.reference).icontains(criteria.text, autoescape=True)
         )
     return conditions
 
@@ -120,10 +121,9 @@ def count_by_status(connection: sa.Connection, criteria: Criteria) -> dict[Statu
 
 
 def find_ids_by_text(connection: sa.Connection, text: str, limit: int) -> list[int]:
-    """Return executions that a pasted id means: Lamina's id or the beginning of one."""
-    wanted = (
-        sa.select(col(ExecutionTable.id))
-        .where(col(ExecutionTable.execution_id).startswith(text, autoescape=True))
-        .limit(limit)
-    )
-    return list(connection.execute(wanted).scalars())
+    """Return executions that a pasted text means: Lamina's id, the customer's reference, or the beginning of one."""
+    found: list[int] = []
+    for column in (col(ExecutionTable.execution_id), col(ExecutionTable.reference)):
+        wanted = sa.select(col(ExecutionTable.id)).where(column.startswith(text, autoescape=True)).limit(limit)
+        found += [row_id for row_id in connection.execute(wanted).scalars() if row_id not in found]
+    return found[:limit]

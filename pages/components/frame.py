@@ -69,10 +69,10 @@ def _show_go_to() -> None:
     pasted = st.text_input(
         "Go to",
         key="go_to",
-        placeholder="paste an execution id",
+        placeholder="id or reference",
         icon=":material/search:",
         label_visibility="collapsed",
-        help="Lamina's id of an execution, the beginning of one, or our own number",
+        help="Lamina's id of an execution, the customer's reference, the beginning of one, or our own number",
     )
     if pasted == st.session_state.get("went_to"):
         return
@@ -84,7 +84,7 @@ def _show_go_to() -> None:
         navigation.open_page("execution", id=str(found[0]))
     if found:
         navigation.open_page("executions", q=pasted.strip())
-    st.caption(":material/search_off: No execution here has that id.")
+    st.caption(":material/search_off: No execution here has that id or reference.")
 
 
 def _show_operator() -> None:
@@ -120,6 +120,13 @@ def _notices(state: Health) -> list[str]:
         found.append(
             f"**Lamina cannot be reached{since}**: {plain(state.api.message or '')} "
             f"What is shown is what was stored; webhooks are still received.{next_try}"
+        )
+    trouble = runtime.current().writer.trouble
+    if trouble is not None:
+        found.append(
+            f"**Nothing can be stored since {format_clock(trouble.since)}**: {plain(trouble.message)} "
+            "What is shown was stored before. Lamina is asked to send webhooks again; it goes on by itself once the "
+            "database takes writes."
         )
     if state.paused_by:
         found.append(f"**Polling was paused** by {plain(state.paused_by)}. Resume it on the System screen.")

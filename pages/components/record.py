@@ -4,11 +4,17 @@ import json
 
 import streamlit as st
 
-from lamina_core.domain import Status
+from lamina_core.domain import Execution, Origin, Status
 from lamina_core.insights import wording
 from lamina_core.insights.detail import Detail
 from pages.components import frame, navigation, status
 from pages.components.messages import plain
+
+_ORIGINS = {
+    Origin.REGISTERED: "by others, registered here",
+    Origin.IMPORTED: "by others, imported",
+    Origin.WEBHOOK: "by others, known from a webhook",
+}
 
 
 def show_head(found: Detail) -> None:
@@ -24,11 +30,17 @@ def show_head(found: Detail) -> None:
         st.error(f"**{plain(problem['field'] or 'The request')}**: {plain(problem['message'])}", icon=":material/edit:")
     facts = {
         "Lamina's id": f"`{execution.execution_id}`" if execution.execution_id else "none yet",
-        "Started": f"{frame.format_instant(execution.created_at)} by {plain(execution.started_by)}",
+        "Started": f"{frame.format_instant(execution.created_at)} {_describe_origin(execution)}",
         "Took": wording.format_span(took) if (took := wording.duration_of(execution)) else "not ended",
         "Polls": _describe_polls(found),
     }
+    if execution.reference:
+        facts = {"Reference": plain(execution.reference), **facts}
     st.caption(" · ".join(f"**{name}** {fact}" for name, fact in facts.items()))
+
+
+def _describe_origin(execution: Execution) -> str:
+    return _ORIGINS.get(execution.origin) or f"by {plain(execution.started_by)}"
 
 
 def _describe_polls(found: Detail) -> str:
@@ -62,7 +74,10 @@ def show_details(found: Detail) -> None:
     """Draw inputs, timeline, deliveries and the raw report, a tab each."""
     inputs, timeline, deliveries, raw = st.tabs(["Inputs", "Timeline", "Deliveries", "Raw report"])
     with inputs:
-        st.code(json.dumps(found.payload.inputs, indent=2, ensure_ascii=False), language="json", wrap_lines=True)
+        if found.payload.inputs is None:
+            st.caption("Not known here: others started this execution. Replay asks for them.")
+        else:
+            st.code(json.dumps(found.payload.inputs, indent=2, ensure_ascii=False), language="json", wrap_lines=True)
     with timeline:
         for event in found.timeline:
             st.markdown(
@@ -71,6 +86,8 @@ def show_details(found: Detail) -> None:
     with deliveries:
         if not found.deliveries:
             expected = "One is expected." if found.execution.webhook_expected else "None was asked for at the start."
+            if found.execution.origin in _ORIGINS:
+                expected = "Others started this execution; whether they asked for one is not known here."
             st.caption(f"No webhook has come. {expected}")
         for delivery in found.deliveries:
             st.markdown(

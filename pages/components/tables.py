@@ -23,12 +23,14 @@ def show_executions(rows: Sequence[Execution], now: datetime, key: str) -> None:
     their contents are refreshed.
     """
     zone = st.context.timezone or "UTC"
+    has_references = any(row.reference for row in rows)
     colours = {status.label(row): status.LOOKS[row.status].colour for row in rows}
     event: Any = st.dataframe(
         {
             "status": [[status.label(row)] for row in rows],
             "age": [wording.format_short(now - row.created_at) for row in rows],
             "app": [row.app_name for row in rows],
+            **({"reference": [row.reference or "" for row in rows]} if has_references else {}),
             "reason": [_reason(row) for row in rows],
             "took": [_took(row, now) for row in rows],
             "id": [(row.execution_id or f"#{row.id}")[:_ID_LENGTH] for row in rows],
@@ -41,7 +43,10 @@ def show_executions(rows: Sequence[Execution], now: datetime, key: str) -> None:
             ),
             "age": st.column_config.TextColumn("Age", width=65, help="Since it was started here"),
             "app": st.column_config.TextColumn("App", width=170),
-            "reason": st.column_config.TextColumn("Reason", width=360, help="Why it failed, as Lamina said"),
+            "reference": st.column_config.TextColumn("Reference", width=110, help="The customer's own number"),
+            "reason": st.column_config.TextColumn(
+                "Reason", width=250 if has_references else 360, help="Why it failed, as Lamina said"
+            ),
             "took": st.column_config.TextColumn("Took", width=75, help="From the start here to the end at Lamina"),
             "id": st.column_config.TextColumn("Id", width=80, help="Lamina's id, or our number where it has none"),
             "by": st.column_config.TextColumn("By", width=110),
