@@ -118,12 +118,12 @@ def _reason(error: str | None, outputs: Outputs | None) -> str | None:
 
 
 def _learn_kind(state: RemoteState, report: Report) -> Kind:
-    """Return what an operator has set, else what the outputs show: their types at the end, their number before."""
-    if state.kind_set is not None:
-        return state.kind_set
+    """Return what the outputs show at the end, and before it what an operator has set, else how many there are."""
     types = [str(output.get("type")) for output in report.outputs or ()]
     if report.status is Status.COMPLETED and types:
         return Kind.of_outputs(types)
+    if state.kind_set is not None:
+        return state.kind_set
     return Kind.MULTI_STEP if len(types) > 1 and state.kind is Kind.IMAGE else state.kind
 
 

@@ -1,6 +1,6 @@
 """Recording and finding executions. Functions take the connection first and never commit."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -236,5 +236,5 @@ def find_unclaimed(
         .order_by(col(ExecutionTable.created_at), col(ExecutionTable.id))
         .limit(limit)
     )
-    rows = [row for row in connection.execute(wanted) if row.inputs is None or row.inputs == dict(inputs)]
-    return [execution_from(row) for row in rows]
+    rows: Iterable[sa.Row[Any]] = connection.execute(wanted)
+    return [execution_from(row) for row in rows if row.inputs is None or row.inputs == dict(inputs)]

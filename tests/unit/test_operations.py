@@ -10,13 +10,13 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from lamina_core import errors, starts
-from lamina_core.api import transport
+from lamina_core import errors, intake, starts
+from lamina_core.api import transport, wire
 from lamina_core.api.client import LaminaClient
 from lamina_core.api.generations import Feature
 from lamina_core.clock import SystemClock
 from lamina_core.config import Secret
-from lamina_core.domain import App, Generation, Operator, Origin, Parameter, Role, Status
+from lamina_core.domain import App, Generation, Kind, Operator, Origin, Parameter, Role, Source, Status, Update
 from lamina_core.operations import DETAILS_FRESH, Operations
 from lamina_core.polling.budget import Budget
 from lamina_core.starts import START_ANSWER_LIMIT, StartRequest
@@ -511,3 +511,125 @@ def test_tokens_are_long_and_each_its_own():
     tokens = {starts.new_token(random.Random(seed)) for seed in range(100)}
     assert len(tokens) == 100
     assert all(len(token) == 32 and int(token, 16) >= 0 for token in tokens)
+
+
+def lose_answer(desk, **changes) -> int:
+    """Start something whose answer does not come, and let Lamina answer again."""
+    desk.lamina.fail(httpx.ReadTimeout("no answer"))
+    row = desk.start(**changes)
+    desk.lamina.say(200, json={"data": report("running")})
+    assert desk.row(row).status is Status.START_UNCONFIRMED
+    return row
+
+
+def test_a_lost_start_is_settled_by_the_id_that_an_operator_gives(desk):
+    row = lose_answer(desk)
+    desk.operations.link(ADA, row, "  e-1\n")
+    assert (desk.row(row).status, desk.row(row).execution_id) == (Status.RUNNING, "e-1")
+    assert desk.timeline(row)[-2:] == [("status", "operator"), ("linked", "Ada")]
+    with pytest.raises(errors.OperationRefused, match="needs no settling"):
+        desk.operations.link(ADA, row, "e-1")
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ((404, {"error": "Execution not found"}), "no execution e-1"),
+        ((200, {"data": report("running") | {"workflowId": "app-2"}}), "another app"),
+    ],
+)
+def test_an_id_that_cannot_be_the_start_s_is_not_linked(desk, answer, reason):
+    row = lose_answer(desk)
+    desk.lamina.say(answer[0], json=answer[1])
+    with pytest.raises(errors.OperationRefused, match=reason):
+        desk.operations.link(ADA, row, "e-1")
+    assert desk.row(row).status is Status.START_UNCONFIRMED
+
+
+def test_an_execution_that_was_started_here_is_not_linked_to_another_start(desk):
+    first = desk.start()
+    row = lose_answer(desk, token="another")
+    with pytest.raises(errors.OperationRefused, match=f"started here as #{first}"):
+        desk.operations.link(ADA, row, "e-1")
+    assert desk.row(row).execution_id is None
+
+
+def test_linking_makes_the_tracked_row_and_the_start_s_one(desk):
+    row = lose_answer(desk)
+    tracked = desk.operations.track(ADA, "e-1", "ORDER-1")
+    assert desk.row(tracked).origin == "registered"
+    desk.operations.link(ADA, row, "e-1")
+    assert (desk.row(tracked), desk.row(row).reference, desk.payload(row).inputs) == (None, "ORDER-1", INPUTS)
+    assert desk.rows() == 1
+
+
+def test_a_start_that_never_was_is_failed_and_says_who_said_so_until_a_webhook_proves_it_wrong(desk, clock):
+    row = lose_answer(desk)
+    desk.operations.deny(ADA, row)
+    assert (desk.row(row).status, desk.row(row).error_message) == (
+        Status.START_FAILED,
+        "Ada says that it never started.",
+    )
+    came = Update(Source.DELIVERY, clock.now(), report=wire.report_from(report("completed")), token=TOKEN)
+    desk.writer.run(lambda connection: intake.apply_update(connection, came, clock.now()))
+    assert (desk.row(row).status, desk.row(row).execution_id) == (Status.COMPLETED, "e-1")
+
+
+def test_to_start_again_what_may_be_running_needs_consent(desk):
+    row = lose_answer(desk)
+    desk.lamina.say(202, json={"data": report()})
+    with pytest.raises(errors.OperationRefused, match="billed twice"):
+        desk.operations.replay(ADA, row, "another", HOOK)
+    again = desk.operations.replay(ADA, row, "another", HOOK, may_bill_twice=True)
+    assert (desk.row(again).replay_of, desk.row(row).status) == (row, Status.START_UNCONFIRMED)
+
+
+def test_the_list_suggests_what_fits_by_app_and_time_and_links_nothing(runs, clock):
+    row = lose_answer(runs)
+    mine = runs.row(row).created_at
+
+    def listed(name: str, seconds: float) -> dict:
+        created = (mine + timedelta(seconds=seconds)).isoformat()
+        return {"runId": name, "workflowId": "app-1", "status": "running", "createdAt": created}
+
+    found = [listed("later", 600), listed("near", 2), listed("nearer", -1)]
+    runs.lamina.say(200, json={"data": found, "pagination": {"total": 3, "limit": 100, "offset": 0}})
+    assert [each.execution_id for each in runs.operations.find_candidates(ADA, row)] == ["nearer", "near"]
+    asked = parse_qs(urlsplit(str(runs.lamina.requests[-1].url)).query)
+    assert (asked["appId"], asked["limit"]) == (["app-1"], ["100"])
+    assert runs.row(row).execution_id is None
+
+
+def test_a_tracked_execution_is_read_and_known_the_second_time(desk):
+    desk.lamina.say(200, json={"data": report("failed") | {"errorMessage": "Too dark"}})
+    row = desk.operations.track(ADA, " e-1 ", None)
+    assert desk.operations.track(ADA, "e-1", "ORDER-2") == row
+    found = desk.row(row)
+    assert (found.status, found.error_message, found.reference) == (Status.FAILED, "Too dark", "ORDER-2")
+    assert desk.payload(row).inputs is None
+    with pytest.raises(errors.OperationRefused, match="inputs of this execution are not known"):
+        desk.operations.replay(ADA, row, "another", HOOK)
+
+
+@pytest.mark.parametrize("given", ["", "  "])
+def test_nothing_to_track_is_told_without_a_request(desk, given):
+    with pytest.raises(errors.OperationRefused, match="Paste"):
+        desk.operations.track(ADA, given, None)
+    assert desk.lamina.requests == []
+
+
+def test_a_kind_that_an_operator_sets_counts_until_it_is_taken_back(desk):
+    desk.operations.set_kind(ADA, "app-1", Kind.VIDEO)
+    row = desk.start()
+    assert desk.row(row).kind is Kind.VIDEO
+    outputs = [{"type": "pending"}, {"type": "pending"}]
+    desk.lamina.say(200, json={"data": report("running") | {"outputs": outputs}})
+    desk.operations.check(ADA, row)
+    assert desk.row(row).kind is Kind.VIDEO
+    picture = {"id": "n", "label": "P", "type": "image", "status": "completed", "value": "https://x.example.com/1.png"}
+    desk.lamina.say(200, json={"data": report("completed") | {"outputs": [picture]}})
+    desk.operations.check(ADA, row)
+    for kind in (Kind.VIDEO, None):
+        desk.operations.set_kind(ADA, "app-1", kind)
+        desk.lamina.say(202, json={"data": report() | {"executionId": f"e-{kind}"}})
+        assert desk.row(desk.start(token=f"again {kind}")).kind is (kind or Kind.IMAGE), "what it showed counts again"

@@ -268,3 +268,60 @@ def test_a_statement_that_the_database_does_not_understand_is_told_with_its_word
     with pytest.raises(errors.StoreError, match="no_such_table"):
         writer.run(lambda connection: connection.exec_driver_sql("INSERT INTO no_such_table VALUES (1)"))
     assert writer.run(note("a")) == "a"
+
+
+def test_items_of_one_sort_of_work_are_done_in_one_go_and_answered_one_by_one(sqlite_engines, add_to):
+    running = Writer(sqlite_engines.write, SystemClock())
+    goes = []
+
+    def work(connection, items):
+        goes.append(list(items))
+        return [item * 2 for item in items]
+
+    promised = [running.submit_items(work, [1, 2]), running.submit_items(work, [3])]
+    running.start()
+    assert [each.result() for each in promised] == [[2, 4], [6]]
+    running.stop()
+    assert goes == [[1, 2, 3]]
+
+
+def test_a_bad_item_takes_nothing_else_with_it(sqlite_writer, sqlite_engines):
+    def work(connection, items):
+        for item in items:
+            connection.exec_driver_sql("INSERT INTO note VALUES (?, '{}', '2026-03-14 09:00:00')", (item,))
+        if "bad" in items:
+            raise ValueError("a bad one")
+        return items
+
+    good, bad, last = sqlite_writer.submit_items(work, ["good", "bad", "last"]).result()
+    assert (good, str(bad), last) == ("good", "a bad one", "last")
+    with sqlite_engines.reading() as connection:
+        assert set(connection.exec_driver_sql("SELECT name FROM note").scalars()) == {"good", "last"}
+
+
+def test_more_items_than_fit_are_refused_whole(sqlite_engines):
+    running = Writer(sqlite_engines.write, SystemClock(), capacity=3)
+    running.submit_items(lambda connection, items: items, [1, 2])
+    with pytest.raises(errors.StoreBusy):
+        running.submit_items(lambda connection, items: items, [3, 4])
+    assert running.backlog == 2
+    running.submit_items(lambda connection, items: items, [3])
+    assert running.backlog == 3
+
+
+def test_trouble_stands_with_its_time_until_a_write_succeeds(sqlite_engines, clock):
+    running = Writer(sqlite_engines.write, clock)
+    running.start()
+    since = clock.now()
+    with sqlite_engines.write.connect() as connection:
+        connection.exec_driver_sql("ALTER TABLE note RENAME TO lost")
+        connection.commit()
+    for _ in range(2):
+        with pytest.raises(errors.StoreError):
+            running.run(lambda connection: connection.exec_driver_sql("DELETE FROM note"))
+        clock.advance(5)
+    assert running.trouble is not None
+    assert (running.trouble.since, "note" in running.trouble.message) == (since, True)
+    running.run(lambda connection: connection.exec_driver_sql("ALTER TABLE lost RENAME TO note").close())
+    assert running.trouble is None
+    running.stop()
