@@ -5,6 +5,9 @@ BIN := .venv/bin
 ONLY ?=
 NEWEST ?= python3.13
 KILLS ?= 50
+# Rings of tests that run two at once, and those that want the machine for themselves.
+ABREAST := tests/unit tests/contract tests/pages tests/policy
+ALONE := tests/e2e tests/crash
 MINUTES ?= 10
 
 .PHONY: run setup test test-newest check format bench crash soak help
@@ -32,7 +35,8 @@ setup: .venv/dev
 
 test: setup
 	$(BIN)/python -m coverage erase
-	$(BIN)/python -m coverage run -m pytest $(ONLY)
+	$(BIN)/python -m coverage run -m pytest $(or $(ONLY), -n 2 --dist loadfile $(ABREAST))
+	$(if $(ONLY),,$(BIN)/python -m coverage run -m pytest $(ALONE))
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report --skip-covered --fail-under=90
 	$(BIN)/python -m coverage report --fail-under=100 \

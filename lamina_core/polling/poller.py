@@ -27,7 +27,7 @@ TICK = 0.25  # seconds between two looks at what is due
 READS_AT_ONCE = 16  # more than slow answers can fill at the rate that the budget allows
 CANDIDATES = 2_000  # executions among which the next read is chosen
 _SWEEP_PAUSE = timedelta(seconds=3)  # between two looks at the list: the guide's shortest interval
-_HEARTBEAT = timedelta(seconds=4)
+_HEARTBEAT = timedelta(seconds=3)  # with the lease's term of 10 s, another takes over within 14 s
 _STORE_PAUSE = 2.0  # seconds before a database that failed is tried again
 _STOP_PATIENCE = 0.5  # seconds for the round under way when the poller is stopped
 

@@ -9,7 +9,7 @@ from sqlmodel import col
 from lamina_core.store.tables import LeaseTable
 
 POLLER = "poller"
-TERM = timedelta(seconds=12)  # a holder that shows no sign of life this long loses the lease
+TERM = timedelta(seconds=10)  # a holder that shows no sign of life this long loses the lease
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,8 @@ class Writer:
                 for piece in group:  # one of them may be the reason: each on its own
                     self._commit([piece])
                 return
-            log.exception("a write failed")
+            if self.trouble is None:  # once: a full disk must not fill up with what we say of it
+                log.exception("a write failed")
             self.trouble = engine.Trouble(self.trouble.since if self.trouble else self._clock.now(), str(explained))
             results = [[explained] * len(piece.items) for piece in group]
         else:

@@ -66,10 +66,13 @@ class KeyRing:
             try:
                 document = self._client.signing_key()
                 keys = signing.parse_key_set(document)
-                self._writer.run(lambda connection: notes.write(connection, notes.KEY_SET, document, now))
-            except (errors.ApiError, errors.StoreError, ValueError) as error:
+            except (errors.ApiError, ValueError) as error:
                 log.warning("the webhook key set could not be read: %s", error)
                 return False
             changed = keys != self._keys
             self._keys, self._fetched_at = keys, now
+            try:
+                self._writer.run(lambda connection: notes.write(connection, notes.KEY_SET, document, now))
+            except errors.StoreError as error:
+                log.warning("the webhook key set is not stored: %s", error)
             return changed

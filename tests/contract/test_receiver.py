@@ -1,24 +1,28 @@
 """Our receiver on a real server, and what a Lamina that misbehaves on demand makes of it."""
 
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+import httpx
 import pytest
 import sqlalchemy as sa
 import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from lamina_core import config, runtime
+from lamina_core import config, errors, runtime
 from lamina_core.clock import SystemClock
 from lamina_core.config import DATA
-from lamina_core.domain import App, Operator, Role, Status
+from lamina_core.domain import App, Operator, Role, Status, Verdict
 from lamina_core.sandbox.server import Sandbox
 from lamina_core.starts import StartRequest
-from lamina_core.store import executions
+from lamina_core.store import deliveries, executions
+from lamina_core.store.deliveries import Arrival
 from lamina_core.webhooks.receiver import PATH
 
 ADA = Operator("Ada", Role.OPERATOR)
@@ -91,13 +95,13 @@ class Desk:
 
 
 @pytest.fixture
-def lamina():
+def lamina(request):
     running = Sandbox(
         catalogue_file=DATA / "catalogue.json",
         database=None,
         clock=SystemClock(),
         seed=7,
-        speed=400.0,
+        speed=getattr(request, "param", 400.0),
         rate_limit=0,
         port=0,
     )
@@ -203,3 +207,73 @@ def test_a_sender_that_hangs_up_in_the_middle_is_kept_as_such_and_hurts_nobody(d
     assert desk.kept()[0].reason == "cut_off"
     row = desk.start("as usual")
     wait_until(lambda: desk.status(row) is Status.COMPLETED)
+
+
+def set_on_writer(desk, pragma: str) -> None:
+    """Set a pragma on the connection that the writer takes from the pool next."""
+    raw = desk.parts.engines.write.raw_connection()
+    raw.driver_connection.execute(f"PRAGMA {pragma}")
+    raw.close()
+
+
+def attempts_of(lamina: Sandbox, row_id: str) -> list[int | None]:
+    log = httpx.get(f"{lamina.base_url}/sandbox/log").json()["attempts"]
+    return [each["status"] for each in log if each["executionId"] == row_id]
+
+
+def fill_up(desk) -> None:
+    """Let the database grow no more, and use up what is free in it."""
+    set_on_writer(desk, "max_page_count=1")
+    for size in (3_000, 300, 3):
+        posted = Arrival(desk.clock.now(), Verdict.REJECTED, "filler", 401, None, None, {}, b"x" * size, "", None)
+        try:
+            for _ in range(300):
+                desk.parts.writer.run(lambda connection, posted=posted: deliveries.insert(connection, posted))
+        except errors.StoreError:
+            continue
+
+
+TROUBLES = {
+    "full": (fill_up, "max_page_count=1000000"),
+    "cannot be written": (lambda desk: set_on_writer(desk, "query_only=ON"), "query_only=OFF"),
+}
+
+
+@pytest.mark.parametrize("told", TROUBLES)
+@pytest.mark.parametrize("lamina", [20.0], indirect=True)  # slow enough to be mended before the last retry
+def test_a_database_that_takes_nothing_is_told_asked_again_and_recovers_without_a_restart(desk, lamina, caplog, told):
+    break_it, mended = TROUBLES[told]
+    desk.parts.keys.refresh()
+    row = desk.start("as usual")
+    break_it(desk)
+    with desk.parts.engines.reading() as connection:
+        name = executions.find(connection, row).execution_id
+    wait_until(lambda: 503 in attempts_of(lamina, name))
+    assert told in desk.parts.writer.trouble.message
+    assert told in caplog.text
+    assert desk.status(row) is Status.QUEUED, "what was stored can be read all the while"
+    if told == "cannot be written":  # a full database may still have room for what is small
+        with pytest.raises(errors.StoreError, match=told):
+            desk.start("while nothing can be stored")
+        assert len(httpx.get(f"{lamina.base_url}/sandbox/log").json()["starts"]) == 1, "no intent, no start"
+    set_on_writer(desk, mended)
+    wait_until(lambda: desk.status(row) is Status.COMPLETED)
+    assert attempts_of(lamina, name)[-1] == 200
+    assert desk.parts.writer.trouble is None
+
+
+@pytest.mark.parametrize("lamina", [20.0], indirect=True)
+def test_a_database_that_another_process_holds_for_ten_seconds_costs_nothing_but_time(desk, lamina):
+    database = desk.parts.engines.write.url.database
+    hold = f"import sqlite3, time; c = sqlite3.connect({database!r}); c.execute('BEGIN IMMEDIATE'); time.sleep(10)"
+    desk.parts.keys.refresh()
+    row = desk.start("as usual")
+    with desk.parts.engines.reading() as connection:
+        name = executions.find(connection, row).execution_id
+    with subprocess.Popen([sys.executable, "-c", hold]) as holder:
+        wait_until(lambda: 503 in attempts_of(lamina, name))
+        assert "Another process holds the database" in desk.parts.writer.trouble.message
+        assert desk.status(row) is Status.QUEUED
+        holder.wait(20)
+    wait_until(lambda: desk.status(row) is Status.COMPLETED)
+    assert [kept.verdict for kept in desk.kept()] == ["accepted"]

@@ -55,7 +55,7 @@ def find_clock(tree: ast.AST) -> Iterator[int]:
 
 def find_remote_write(tree: ast.AST) -> Iterator[int]:
     for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute | ast.Name) and dotted(node).rpartition(".")[2] == "write_remote":
+        if isinstance(node, ast.Attribute) and dotted(node) in {"remote.write_remote", "remote.name", "remote.absorb"}:
             yield node.lineno
 
 
@@ -84,7 +84,7 @@ RULES: dict[str, tuple[Finder, list[Path], set[str], str]] = {
         find_remote_write,
         OURS,
         {"lamina_core/intake.py"},
-        "executions.write_remote(connection, 1, {}, {})",
+        "remote.write_remote(connection, [], [])",
     ),
     "no unsafe HTML": (find_unsafe_html, OURS, set(), "st.markdown(text, unsafe_allow_html=True)"),
 }

@@ -188,10 +188,10 @@ def test_the_other_takes_over_when_the_lease_has_run_out(desk, lamina, clock):
     desk.start("e-1")
     one, two = desk.poller("one"), desk.poller("two")
     desk.step(one)
-    clock.advance(11)
+    clock.advance(9)
     desk.step(two)
     assert lamina.asked == []
-    clock.advance(4)
+    clock.advance(4)  # 13 seconds after the last sign of life
     desk.step(two)
     assert lamina.asked == ["e-1"]
     desk.make_due()
