@@ -1,5 +1,6 @@
 """Is anything wrong right now?"""
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 import streamlit as st
@@ -7,7 +8,7 @@ import streamlit as st
 from lamina_core import runtime
 from lamina_core.domain import Source, Status, Verdict
 from lamina_core.insights import health, listing, wording
-from lamina_core.insights.health import FLIGHT_CAP, Health
+from lamina_core.insights.health import FLIGHT_CAP, Health, Latency
 from lamina_core.store.search import Count
 from pages.components import frame, navigation, tables
 from pages.components.messages import shown
@@ -60,7 +61,7 @@ def show_numbers(state: Health, failures: Count) -> None:
     )
 
 
-def describe_working(state: Health) -> str:
+def describe_working(state: Health, latencies: Mapping[Source, Latency]) -> str:
     """Say in one line whether results come, and how soon."""
     if state.lease is None:
         return "Nobody polls yet."
@@ -70,7 +71,7 @@ def describe_working(state: Health) -> str:
         due = f"{capped(state.due)} reads due" if state.due else f"next read in {max(wait, 0):.0f} s"
         told.append(due)
     for source, name in ((Source.DELIVERY, "webhooks"), (Source.POLL, "polls")):
-        if seen := state.latencies.get(source):
+        if seen := latencies.get(source):
             span = wording.format_span(timedelta(seconds=seen.median))
             told.append(f"{name} tell an end after {span} (median of the last {seen.count})")
     return ", ".join(told)
@@ -81,7 +82,7 @@ def show_overview() -> None:
         state = health.read_health(parts.engines, frame.now())
         failures, count = listing.read_failures(parts.engines, state.as_of - _WINDOW, _ROWS)
         show_numbers(state, count)
-        st.caption(describe_working(state))
+        st.caption(describe_working(state, health.read_latencies(parts.engines)))
         if failures:
             st.markdown("**Newest failures**")
             tables.show_executions(failures, state.as_of, "failures")

@@ -8,7 +8,7 @@ import streamlit as st
 from lamina_core import runtime
 from lamina_core.domain import Source, Verdict
 from lamina_core.insights import health, wording
-from lamina_core.insights.health import FLIGHT_CAP, Health
+from lamina_core.insights.health import FLIGHT_CAP, Health, Latency
 from lamina_core.polling.health import ApiState
 from pages.components import frame, kinds
 from pages.components.messages import plain, shown
@@ -52,11 +52,11 @@ def describe_store() -> dict[str, str]:
     }
 
 
-def describe_latency(state: Health) -> dict[str, str]:
+def describe_latency(latencies: Mapping[Source, Latency]) -> dict[str, str]:
     """Say how long after an execution's end it was seen here, by the way in which that was told."""
     told = {}
     for source, name in ((Source.DELIVERY, "By webhook"), (Source.POLL, "By poll")):
-        seen = state.latencies.get(source)
+        seen = latencies.get(source)
         told[name] = (
             "nothing yet"
             if seen is None
@@ -113,7 +113,7 @@ def show_state() -> None:
         with left:
             show_facts("Poller", describe_poller(state))
             show_facts("Requests to Lamina", describe_requests(state))
-            show_facts("From an end to its detection here", describe_latency(state))
+            show_facts("From an end to its detection here", describe_latency(health.read_latencies(parts.engines)))
         with right:
             show_facts("Webhooks", describe_webhooks(state))
             show_facts("Database", describe_store())

@@ -27,10 +27,7 @@ class Latency:
 
 @dataclass(frozen=True)
 class Health:
-    """How the desk is doing as of an instant; `in_flight`, `late` and `due` stop at FLIGHT_CAP.
-
-    `latencies` are those of the last ends, by who told of them: deliveries or polls.
-    """
+    """How the desk is doing as of an instant; `in_flight`, `late` and `due` stop at FLIGHT_CAP."""
 
     as_of: datetime
     api: ApiHealth
@@ -42,7 +39,6 @@ class Health:
     next_due_at: datetime | None
     last_accepted: Delivery | None
     deliveries: dict[Verdict, int]  # of the last 24 hours
-    latencies: dict[Source, Latency]
 
     @property
     def poller_alive(self) -> bool:
@@ -67,11 +63,13 @@ def read_health(engines: Engines, now: datetime) -> Health:
             next_due_at=polls.next_due_at(connection),
             last_accepted=deliveries.newest(connection, Verdict.ACCEPTED),
             deliveries=deliveries.count_since(connection, now - _DELIVERIES_WINDOW),
-            latencies=_summarise(events.seconds_after_end(connection, _LINES)),
         )
 
 
-def _summarise(told: list[tuple[str, float]]) -> dict[Source, Latency]:
+def read_latencies(engines: Engines) -> dict[Source, Latency]:
+    """Read how soon the last ends were seen here, by who told of them: deliveries or polls."""
+    with engines.reading() as connection:
+        told = events.seconds_after_end(connection, _LINES)
     found = {}
     for source in (Source.DELIVERY, Source.POLL):
         seconds = sorted(each for actor, each in told if actor == source)

@@ -1,6 +1,6 @@
 """What machines ask: is this process ready, and the figures of the System screen in Prometheus' text format."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -8,7 +8,8 @@ from prometheus_client.registry import Collector
 
 from lamina_core import errors
 from lamina_core.clock import Clock
-from lamina_core.insights.health import Health, read_health
+from lamina_core.domain import Source
+from lamina_core.insights.health import Health, Latency, read_health, read_latencies
 from lamina_core.polling.budget import Budget
 from lamina_core.polling.health import ApiState
 from lamina_core.store import engine
@@ -44,7 +45,8 @@ class Probes:
     def write_metrics(self) -> bytes:
         """Return the figures as text; StoreError where the store cannot be read."""
         registry = CollectorRegistry(auto_describe=False)
-        registry.register(_Figures(self._list_figures(read_health(self._engines, self._clock.now()))))
+        health, latencies = read_health(self._engines, self._clock.now()), read_latencies(self._engines)
+        registry.register(_Figures([*self._list_figures(health), *_list_labelled(health, latencies)]))
         return generate_latest(registry)
 
     def _list_figures(self, health: Health) -> list[GaugeMetricFamily]:
@@ -70,10 +72,10 @@ class Probes:
         if health.last_accepted is not None:
             at = health.last_accepted.received_at.timestamp()
             figures.append(_gauge("last_delivery_timestamp_seconds", "When the last verified webhook came", at))
-        return [*figures, *_list_labelled(health)]
+        return figures
 
 
-def _list_labelled(health: Health) -> list[GaugeMetricFamily]:
+def _list_labelled(health: Health, latencies: Mapping[Source, Latency]) -> list[GaugeMetricFamily]:
     deliveries = _labelled("deliveries_last_day", "Webhooks of the last 24 hours", ["verdict"])
     for verdict, number in health.deliveries.items():
         deliveries.add_metric([verdict], number)
@@ -81,7 +83,7 @@ def _list_labelled(health: Health) -> list[GaugeMetricFamily]:
     for state in ApiState:
         states.add_metric([state], float(health.api.state is state))
     latency = _labelled("detection_latency_seconds", "From an end to its detection", ["path", "quantile"])
-    for source, each in health.latencies.items():
+    for source, each in latencies.items():
         latency.add_metric([source, "0.5"], each.median)
         latency.add_metric([source, "0.95"], each.p95)
     return [deliveries, states, latency]

@@ -127,6 +127,25 @@ def test_a_double_click_starts_and_replays_one_execution(make_desk: Callable[...
     assert page.url.endswith("/execution?id=2")
 
 
+def test_a_page_that_is_reloaded_while_a_start_is_under_way_starts_one_execution(
+    make_desk: Callable[..., Desk], page: Page
+):
+    desk = make_desk(LAMINA_SANDBOX_SPEED="20")
+    open_app(page, desk, "Studio Product Shot")
+    document = {"fault": "slow", "method": "POST", "path": "/executions", "seconds": 2}
+    httpx.post(desk.sandbox_url + "/sandbox/faults", json=document).raise_for_status()
+    page.get_by_role("button", name=re.compile("^Start")).last.click()
+    page.wait_for_timeout(500)
+    for _ in range(2):
+        page.reload()
+        page.wait_for_timeout(500)
+    page.goto(f"{desk.url}/execution?id=1")
+    expect_status(page, "completed")
+    assert len(httpx.get(desk.sandbox_url + "/sandbox/log").json()["starts"]) == 1
+    page.goto(f"{desk.url}/execution?id=2")
+    expect(page.get_by_text("There is no execution 2")).to_be_visible(timeout=10 * SECONDS)
+
+
 def test_the_operator_s_name_is_given_once_and_stands_beside_what_they_do(make_desk: Callable[..., Desk], page: Page):
     desk = make_desk()
     page.goto(desk.url)
