@@ -17,6 +17,7 @@ from lamina_core.store.engine import Engines
 from lamina_core.store.writer import Writer
 
 _SETTLING = timedelta(seconds=5)  # for the answer to a start of ours, which may still be on its way
+_FAILED_REST = timedelta(minutes=5)  # before Lamina is asked again for one that it did not answer for
 _PAGE = 100  # executions in one answer of the list
 _PAGES = 5  # in one go; the next one goes on
 _FIRST_IMPORT = timedelta(hours=24)  # how far back the first one looks
@@ -42,14 +43,18 @@ class Adoption:
         self._budget = budget
         self._clock = clock
         self._generation = generation
+        self._failed: dict[str, datetime] = {}  # those that Lamina did not answer for, so that others get their turn
 
     def is_any_waiting(self) -> bool:
         """Say whether a verified webhook named an execution that we do not know, and nobody has asked for yet."""
         return self._oldest() is not None
 
     def _oldest(self) -> deliveries.Kept | None:
+        now = self._clock.now()
+        self._failed = {name: at for name, at in self._failed.items() if now - at < _FAILED_REST}
         with self._engines.reading() as connection:
-            return deliveries.oldest_unclaimed(connection, self._clock.now() - _SETTLING)
+            waiting = deliveries.unclaimed(connection, now - _SETTLING, len(self._failed) + 1)
+        return next((kept for kept in waiting if kept.request_id not in self._failed), None)
 
     def adopt_next(self) -> None:
         """Ask Lamina for the execution of the oldest such webhook, and take it in if it is of our workspace."""
@@ -57,9 +62,10 @@ class Adoption:
         if waiting is None or waiting.request_id is None:
             return
         request_id, began = waiting.request_id, self._clock.now()
+        self._failed[request_id] = began
         try:
             report = self._client.get(request_id)
-        except errors.NotFound:
+        except (errors.NotFound, errors.InvalidRequest):
             self._writer.run(lambda connection: deliveries.disown(connection, request_id))
         else:
             self._take_in([report], Origin.WEBHOOK, Source.DELIVERY, began)

@@ -147,8 +147,8 @@ def _plan_reads(
         return {"confirm_from": now, "next_poll_at": schedule.earliest_poll_at(kind, state.last_poll_at, now)}
     if state.confirm_from is None:
         return {"next_poll_at": None}
-    if update.source is Source.DELIVERY or update.as_of < state.confirm_from:
-        return {}
+    if update.source is Source.DELIVERY or update.as_of < state.confirm_from or report.outputs is None:
+        return {}  # only a whole read that began later settles it
     if not report.status.terminal:  # Lamina itself is not of one mind yet: ask again
         return {"next_poll_at": now + timedelta(seconds=schedule.INTERVALS[kind][0])}
     return {"confirm_from": None, "next_poll_at": None}

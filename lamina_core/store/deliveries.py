@@ -190,16 +190,21 @@ def waiting_for(connection: sa.Connection, execution_ids: Collection[str]) -> li
     return [find_kept(connection, row_id) for row_id in waiting]
 
 
-def oldest_unclaimed(connection: sa.Connection, received_before: datetime) -> Kept | None:
-    """Return the oldest verified delivery whose execution is not ours, unless Lamina was asked for that before."""
-    wanted = (
-        sa.select(*_KEPT)
+def unclaimed(connection: sa.Connection, received_before: datetime, number: int) -> list[Kept]:
+    """Return the first verified deliveries of executions that are not ours and that Lamina was not asked for yet.
+
+    One of each execution, as many executions as `number`.
+    """
+    first = (
+        sa.select(sa.func.min(col(DeliveryTable.id)).label("id"))
         .where(_IS_UNCLAIMED, col(DeliveryTable.received_at) < received_before)
-        .order_by(col(DeliveryTable.id))
-        .limit(1)
+        .group_by(col(DeliveryTable.request_id))
+        .order_by(sa.text("1"))
+        .limit(number)
+        .subquery()
     )
-    row = connection.execute(wanted).one_or_none()
-    return Kept(**row._mapping) if row else None
+    wanted = sa.select(*_KEPT).join(first, first.c.id == col(DeliveryTable.id)).order_by(col(DeliveryTable.id))
+    return [Kept(**row._mapping) for row in connection.execute(wanted)]
 
 
 def disown(connection: sa.Connection, request_id: str) -> None:

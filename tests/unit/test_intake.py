@@ -354,6 +354,40 @@ def test_a_start_answered_with_another_execution_s_id_stays_unconfirmed(engines,
     assert "another execution" in found.error_message
 
 
+def listed(row: int, status: str, as_of: datetime) -> Update:
+    """A row of Lamina's list: it tells no outputs."""
+    data = report_data(status, completed=9)
+    del data["outputs"]
+    return polled(row, data, as_of)
+
+
+def test_a_list_tells_the_end_and_a_whole_read_what_was_made_however_often_the_list_says_it(engines, writer):
+    row = started(writer)
+    apply(writer, answered(row))
+    assert apply(writer, listed(row, "completed", at(10)), at(10)).effect is Effect.CHANGED
+    assert row_of(engines, row).next_poll_at == at(10), "at once"
+    for later in (11, 12):
+        assert apply(writer, listed(row, "completed", at(later)), at(later)).effect is Effect.SAME
+        assert row_of(engines, row).next_poll_at == at(10)
+    apply(writer, polled(row, report_data("running"), at(13)), at(13))
+    assert row_of(engines, row).next_poll_at == at(16), "Lamina is not of one mind yet"
+    apply(writer, polled(row, report_data("completed", completed=9), at(17)), at(17))
+    found = row_of(engines, row)
+    assert (found.status, found.completed_at, found.next_poll_at) == (Status.COMPLETED, at(9), None)
+    with engines.reading() as connection:
+        assert executions.find_payload(connection, row).outputs[0]["value"] == "https://media.example.com/1.png"
+
+
+def test_a_list_never_takes_back_what_was_made(engines, writer):
+    row = started(writer)
+    apply(writer, answered(row))
+    deliver(writer, report_data("completed", completed=9), received=10)
+    apply(writer, listed(row, "completed", at(20)), at(20))
+    with engines.reading() as connection:
+        assert executions.find_payload(connection, row).outputs[0]["value"] == "https://media.example.com/1.png"
+    assert row_of(engines, row).next_poll_at is None
+
+
 def test_three_times_not_found_is_gone_and_two_are_not(engines, writer):
     row = started(writer)
     apply(writer, answered(row))
