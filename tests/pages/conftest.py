@@ -16,7 +16,7 @@ from streamlit import config as streamlit_config
 from streamlit.components.v2.component_manager import BidiComponentManager
 from streamlit.testing.v1 import AppTest
 
-from lamina_core import config, identity, intake, operations, runtime
+from lamina_core import config, identity, intake, runtime, starts
 from lamina_core.api import wire
 from lamina_core.clock import SystemClock
 from lamina_core.domain import Execution, Generation, Kind, Operator, Origin, Role, Source, Status, Update
@@ -172,7 +172,7 @@ class Desk:
 
     def refresh(self, row_id: int) -> None:
         """Ask Lamina for one execution, as the poller does."""
-        self.parts.poller.read(self.row(row_id))
+        self.parts.poller._reader.read(self.row(row_id))  # the row has all that a read needs
         self.settle()
 
     def finish(self, row_id: int) -> Execution:
@@ -189,8 +189,8 @@ class Desk:
         """Start an app with its defaults as an operator does, but without a screen."""
         found = self.parts.operations.open_app(APPS.get(app, app))
         inputs = {parameter.name: parameter.default for parameter in found.parameters or () if parameter.has_default}
-        token = operations.new_token(self.parts.rng)
-        request = operations.StartRequest(token, found, inputs | changes)
+        token = starts.new_token(self.parts.rng)
+        request = starts.StartRequest(token, found, inputs | changes)
         return self.parts.operations.start(ADA, request, self.parts.webhook_url)
 
     def row(self, row_id: int) -> Execution:
