@@ -253,7 +253,7 @@ class Starts:
         fitting = {
             row.execution_id: row
             for row in rows
-            if row.created_at is not None and row.created_at <= ended and not _is_ours(known.get(row.execution_id))
+            if row.created_at is not None and row.created_at <= ended and not _is_accounted_for(known.get(row.execution_id))
         }
         return sorted(fitting.values(), key=lambda row: abs((row.created_at or began) - start.created_at))
 
@@ -296,8 +296,9 @@ def known_here(execution: Execution | None, row_id: int) -> Execution:
     return execution
 
 
-def _is_ours(known: executions.Known | None) -> bool:
-    return known is not None and known.is_ours
+def _is_accounted_for(known: executions.Known | None) -> bool:
+    """Say whether it is known here how an execution was started: by us, or by others with inputs of theirs."""
+    return known is not None and (known.is_ours or known.has_inputs)
 
 
 def _require_json(inputs: Mapping[str, Any]) -> None:
