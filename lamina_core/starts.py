@@ -250,12 +250,10 @@ class Starts:
         rows = self._client.list(app_id=start.app_id, since=began, limit=100).reports
         with self._engines.reading() as connection:
             known = executions.known_by_execution_id(connection, {row.execution_id for row in rows})
-        fitting = {
-            row.execution_id: row
-            for row in rows
-            if row.created_at is not None and row.created_at <= ended and not _is_accounted_for(known.get(row.execution_id))
-        }
-        return sorted(fitting.values(), key=lambda row: abs((row.created_at or began) - start.created_at))
+        accounted_for = {name for name, each in known.items() if each.is_ours or each.has_inputs}
+        near = [row for row in rows if row.created_at is not None and row.created_at <= ended]
+        fitting = [row for row in near if row.execution_id not in accounted_for]
+        return sorted(fitting, key=lambda row: abs((row.created_at or began) - start.created_at))
 
     def deny(self, operator: Operator, row_id: int) -> None:
         """Settle a start without an answer: an operator knows that it never started."""
@@ -294,11 +292,6 @@ def known_here(execution: Execution | None, row_id: int) -> Execution:
     if execution is None:
         raise errors.OperationRefused(f"There is no execution {row_id} in this store.")
     return execution
-
-
-def _is_accounted_for(known: executions.Known | None) -> bool:
-    """Say whether it is known here how an execution was started: by us, or by others with inputs of theirs."""
-    return known is not None and (known.is_ours or known.has_inputs)
 
 
 def _require_json(inputs: Mapping[str, Any]) -> None:
