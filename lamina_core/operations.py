@@ -9,13 +9,14 @@ from lamina_core import errors, intake, registration
 from lamina_core.api.client import Estimate
 from lamina_core.api.generations import Feature
 from lamina_core.domain import POLLED, Absence, App, Event, Kind, Operator, Origin, Role, Source, Update
-from lamina_core.starts import Starts, require
+from lamina_core.settlement import Settlement
+from lamina_core.starts import require
 from lamina_core.store import catalogue, events, executions, notes, polls
 
 DETAILS_FRESH = timedelta(minutes=5)
 
 
-class Operations(Starts):
+class Operations(Settlement):
     """Acts for operators on Lamina and on the store."""
 
     def cancel(self, operator: Operator, row_id: int) -> None:

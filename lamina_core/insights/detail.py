@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from lamina_core.api import wire
 from lamina_core.domain import Delivery, Event, Execution, Output, Status
-from lamina_core.starts import CANDIDATE_AFTER, CANDIDATE_BEFORE
+from lamina_core.settlement import CANDIDATE_AFTER, CANDIDATE_BEFORE
 from lamina_core.store import deliveries, events, executions
 from lamina_core.store.engine import Engines
 from lamina_core.store.executions import Payload
