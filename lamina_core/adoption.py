@@ -4,8 +4,9 @@ A webhook that verifies may be about another workspace, for Lamina's key looks s
 adopted only after a read with our own key. The poller's process does both as chores, from the polls' budget.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from lamina_core import errors, registration
 from lamina_core.api.client import LaminaClient
@@ -80,17 +81,18 @@ class Adoption:
         """Take in what Lamina's list has had since the last time; what has ended is read in full by the poller."""
         with self._engines.reading() as connection:
             note = notes.read(connection, notes.IMPORTED)
-        began = self._clock.now()
-        since = datetime.fromisoformat(note.document["until"]) if note else began - _FIRST_IMPORT
-        offset = note.document.get("offset", 0) if note else 0
+        now = self._clock.now()
+        state: Mapping[str, Any] = note.document if note else {"until": (now - _FIRST_IMPORT).isoformat(), "offset": 0}
+        since, offset = datetime.fromisoformat(state["until"]), int(state["offset"])
+        began = state.get("began", now.isoformat())  # of the first of the goes that one list takes
         for page in range(_PAGES):
             if page and not self._budget.take_poll():
                 break
             rows = self._client.list(since=since - _OVERLAP, limit=_PAGE, offset=offset).reports
-            self._take_in(rows, Origin.IMPORTED, Source.POLL, began)
-            if len(rows) < _PAGE:
-                since, offset = began, 0
-                break
+            self._take_in(rows, Origin.IMPORTED, Source.POLL, now)
             offset += _PAGE
-        until = {"until": since.isoformat(), "offset": offset}
-        self._writer.run(lambda connection: notes.write(connection, notes.IMPORTED, until, began))
+            if len(rows) < _PAGE:
+                since, offset = datetime.fromisoformat(began), 0
+                break
+        reached = {"until": since.isoformat(), "offset": offset} | ({"began": began} if offset else {})
+        self._writer.run(lambda connection: notes.write(connection, notes.IMPORTED, reached, now))

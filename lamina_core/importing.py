@@ -64,10 +64,15 @@ def _read_csv(source: io.BufferedReader) -> Iterator[Row]:
     csv.field_size_limit(LONGEST)
     # What is not UTF-8 comes as lone surrogates, and is refused where it stands.
     reader = csv.DictReader(io.TextIOWrapper(source, "utf-8-sig", "surrogateescape", newline=""))
-    unknown = set(reader.fieldnames or ()) - _COLUMNS
-    if unknown or not reader.fieldnames:
-        named = ", ".join(sorted(map(repr, unknown))) or "nothing"
-        yield Row(1, problem=f"the head names {named}; known are {', '.join(sorted(_COLUMNS))}")
+    try:
+        head = list(reader.fieldnames or ())
+    except csv.Error as error:
+        yield Row(1, problem=f"this is not CSV: {error}")
+        return
+    wrong = sorted({repr(name) for name in head if name not in _COLUMNS or head.count(name) > 1})
+    if wrong or not head:
+        named = ", ".join(wrong) or "nothing"
+        yield Row(1, problem=f"the head names {named}; known are {', '.join(sorted(_COLUMNS))}, each once")
         return
     while True:
         try:
@@ -76,7 +81,7 @@ def _read_csv(source: io.BufferedReader) -> Iterator[Row]:
         except StopIteration:
             return
         except csv.Error as error:
-            yield Row(reader.line_num, problem=f"this is not CSV: {error}")
+            yield Row(reader.reader.line_num, problem=f"this is not CSV: {error}")
 
 
 def _read_cells(line: int, cells: dict[str | Any, str | Any]) -> Row:

@@ -91,14 +91,19 @@ class Ingest:
                 good.append(registration.parse(item, Origin.REGISTERED, now))
                 answers.append(None)
             except ValueError as error:
-                name = item.get("executionId") if isinstance(item, dict) else None
-                answers.append(Answer(name if isinstance(name, str) else None, Result.REFUSED, error=f"{error}."))
+                answers.append(Answer(_name_of(item), Result.REFUSED, error=f"{error}."))
 
         def work(connection: sa.Connection) -> list[Answer]:
             return registration.register(connection, good, _ACTOR, self._generation, now)
 
         taken = iter(await asyncio.wrap_future(self._writer.submit(work)) if good else [])
         return [answer or next(taken) for answer in answers]
+
+
+def _name_of(item: Any) -> str | None:
+    """Return by which id a refused item calls itself, if it is text at all."""
+    names = [item.get(field) for field in ("executionId", "runId")] if isinstance(item, dict) else []
+    return next((wire.clean_text(name) for name in names if isinstance(name, str)), None)
 
 
 def _show(answer: Answer) -> dict[str, Any]:

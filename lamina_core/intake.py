@@ -45,12 +45,13 @@ def apply_updates(connection: sa.Connection, updates: Sequence[Update], now: dat
     states, rows = _lock_rows(connection, updates)
     outputs = remote.outputs_of(connection, [state.id for state in states.values() if state.status.terminal])
     named: dict[int, str] = {}
+    inherited: list[Update] = []
     changes: list[PayloadChange] = []
     told: list[Event] = []
     outcomes = []
     for update, row_id in zip(updates, rows, strict=True):
         state = states.get(row_id) if row_id is not None else None
-        checked = _check_name(connection, state, update) if state is not None else None
+        checked = _check_name(connection, state, update, inherited) if state is not None else None
         if state is None or checked is None:
             outcomes.append(Outcome(Effect.STALE if state else Effect.UNKNOWN_EXECUTION, state.id if state else None))
             continue
@@ -70,6 +71,8 @@ def apply_updates(connection: sa.Connection, updates: Sequence[Update], now: dat
     remote.write_remote(connection, list(states.values()), changes)
     events.append_all(connection, told)
     apply_waiting(connection, named.values(), now)
+    if inherited:
+        apply_updates(connection, inherited, now)
     return outcomes
 
 
@@ -102,10 +105,13 @@ def _find_by_token(connection: sa.Connection, update: Update, report: Report) ->
     return None
 
 
-def _check_name(connection: sa.Connection, state: RemoteState, update: Update) -> Update | None:
+def _check_name(
+    connection: sa.Connection, state: RemoteState, update: Update, inherited: list[Update]
+) -> Update | None:
     """Return what an update says once its id is compared with ours; None if it is about another execution.
 
-    A row of somebody else's execution that turns out to be this start of ours becomes one with it.
+    A row of somebody else's execution that turns out to be this start of ours becomes one with it; what was last
+    read of that row is added to `inherited`.
     """
     if update.report is None or state.execution_id == update.report.execution_id:
         return update
@@ -118,6 +124,10 @@ def _check_name(connection: sa.Connection, state: RemoteState, update: Update) -
         if other.is_ours:
             reason = f"Lamina answered with the id of another execution, {said}."
             return replace(update, report=None, absence=Absence.START_LOST, reason=reason)
+        report = remote.last_report(connection, other.id)
+        if report is not None and other.reported_as_of is not None:
+            read = wire.report_from(report)
+            inherited.append(Update(Source.POLL, other.reported_as_of, state.id, report=read))
         remote.absorb(connection, state.id, other.id)
     return update
 

@@ -6,7 +6,7 @@ that is known.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any
@@ -16,11 +16,13 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from lamina_core import intake
 from lamina_core.api import wire
-from lamina_core.domain import Event, Generation, Origin, Registration, Report, Source, Update
+from lamina_core.domain import Event, Generation, Kind, Origin, Registration, Report, Source, Update
 from lamina_core.polling import pace
 from lamina_core.store import catalogue, events, executions
+from lamina_core.store.executions import Known
 
 MOST_AT_ONCE = 1_000  # executions in one list
+UNKNOWN_APP = "unknown app"  # of an execution of which Lamina's answer named none, until somebody names it
 _CLOCKS_APART = timedelta(minutes=5)  # by which the sender's clock may be ahead of ours
 
 
@@ -88,46 +90,75 @@ def register(
     connection: sa.Connection, registrations: Sequence[Registration], actor: str, generation: Generation, now: datetime
 ) -> list[Answer]:
     """Record executions, or what is new of those that are here, and return an answer for each; idempotent."""
-    known = executions.known_by_execution_id(connection, {each.execution_id for each in registrations})
-    fresh = {each.execution_id: each for each in reversed(registrations) if each.execution_id not in known}
-    apps = {each.app_id for each in fresh.values()}
-    found = {app_id: catalogue.find(connection, app_id) for app_id in apps}
-    named = {
-        app_id: (app.name if app else app_id, pace.read_kind(connection, app_id, app)) for app_id, app in found.items()
-    }
-    ids = executions.insert_registered(connection, list(fresh.values()), named, generation, now)
-    events.append_all(
-        connection,
-        [
-            Event(at=now, kind=each.origin, actor=actor, execution=row_id)
-            for row_id, each in zip(ids, fresh.values(), strict=True)
-        ],
-    )
-    intake.apply_waiting(connection, fresh, now)
-    created = dict(zip(fresh, ids, strict=True))
-    known |= executions.known_by_execution_id(connection, fresh)
+    names = {each.execution_id for each in registrations}
+    known = executions.known_by_execution_id(connection, names)
+    fresh: dict[str, Registration] = {}
     answers = []
     for each in registrations:
-        if each.execution_id in created:
-            answers.append(Answer(each.execution_id, Result.CREATED, created.pop(each.execution_id)))
+        here, first = known.get(each.execution_id), fresh.get(each.execution_id)
+        if here is not None:
+            answer, known[each.execution_id] = _complete(connection, here, each)
+        elif first is not None:
+            answer, fresh[each.execution_id] = _merge(first, each)
         else:
-            answers.append(_complete(connection, known[each.execution_id], each))
-    return answers
+            answer, fresh[each.execution_id] = Answer(each.execution_id, Result.CREATED), each
+        answers.append(answer)
+    created = _insert(connection, list(fresh.values()), actor, generation, now)
+    intake.apply_waiting(connection, names, now)
+    return [
+        answer if answer.execution else replace(answer, execution=created.get(answer.execution_id or ""))
+        for answer in answers
+    ]
 
 
-def _complete(connection: sa.Connection, known: executions.Known, given: Registration) -> Answer:
-    if known.app_id != given.app_id:
-        reason = f"This execution is known here as one of the app {known.app_id}."
-        return Answer(given.execution_id, Result.REFUSED, known.id, reason)
-    inputs = given.inputs if not known.has_inputs else None
-    reference = given.reference if known.reference is None else None
-    if inputs is None and reference is None:
-        return Answer(given.execution_id, Result.KNOWN, known.id)
-    if inputs is not None:
-        executions.keep_inputs(connection, known.id, inputs)
-    if reference is not None:
-        executions.refer(connection, known.id, reference)
-    return Answer(given.execution_id, Result.COMPLETED, known.id)
+def _insert(
+    connection: sa.Connection, fresh: Sequence[Registration], actor: str, generation: Generation, now: datetime
+) -> dict[str, int]:
+    apps = {app_id: _describe(connection, app_id) for app_id in {each.app_id for each in fresh}}
+    ids = executions.insert_registered(connection, fresh, apps, generation, now)
+    told = [
+        Event(at=now, kind=each.origin, actor=actor, execution=row_id) for row_id, each in zip(ids, fresh, strict=True)
+    ]
+    events.append_all(connection, told)
+    return {each.execution_id: row_id for row_id, each in zip(ids, fresh, strict=True)}
+
+
+def _describe(connection: sa.Connection, app_id: str) -> tuple[str, Kind]:
+    app = catalogue.find(connection, app_id)
+    return app.name if app else app_id, pace.read_kind(connection, app_id, app)
+
+
+def _complete(connection: sa.Connection, known: Known, given: Registration) -> tuple[Answer, Known]:
+    """Add to a row what is new, and return the answer and what is known then."""
+    if known.app_id == UNKNOWN_APP:
+        executions.name_app(connection, known.id, given.app_id, _describe(connection, given.app_id)[0])
+        known = replace(known, app_id=given.app_id)
+    if given.app_id not in {known.app_id, UNKNOWN_APP}:
+        return Answer(given.execution_id, Result.REFUSED, known.id, _other_app(known.app_id)), known
+    result = Result.KNOWN
+    if given.inputs is not None and not known.has_inputs:
+        executions.keep_inputs(connection, known.id, given.inputs)
+        known, result = replace(known, has_inputs=True), Result.COMPLETED
+    if given.reference is not None and known.reference is None:
+        executions.refer(connection, known.id, given.reference)
+        known, result = replace(known, reference=given.reference), Result.COMPLETED
+    return Answer(given.execution_id, result, known.id), known
+
+
+def _merge(first: Registration, given: Registration) -> tuple[Answer, Registration]:
+    """Add to a registration what a later one of the same list knows."""
+    if given.app_id != first.app_id:
+        return Answer(given.execution_id, Result.REFUSED, error=_other_app(first.app_id)), first
+    merged = replace(
+        first,
+        inputs=given.inputs if first.inputs is None else first.inputs,
+        reference=first.reference or given.reference,
+    )
+    return Answer(given.execution_id, Result.KNOWN if merged == first else Result.COMPLETED), merged
+
+
+def _other_app(app_id: str) -> str:
+    return f"This execution is known here as one of the app {app_id}."
 
 
 def take_in(
@@ -141,7 +172,7 @@ def take_in(
 ) -> list[int]:
     """Register the executions of reports that were read from `began` on, apply them, and return our ids."""
     found = [
-        Registration(each.execution_id, each.app_id or "unknown app", origin, started_at=each.created_at)
+        Registration(each.execution_id, each.app_id or UNKNOWN_APP, origin, started_at=each.created_at)
         for each in reports
     ]
     answers = register(connection, found, actor, generation, now)

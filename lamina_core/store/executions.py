@@ -203,6 +203,13 @@ def keep_inputs(connection: sa.Connection, row_id: int, inputs: Mapping[str, Any
     connection.execute(sa.update(PayloadTable).where(col(PayloadTable.execution) == row_id).values(inputs=dict(inputs)))
 
 
+def name_app(connection: sa.Connection, row_id: int, app_id: str, app_name: str) -> None:
+    """Write of which app an execution is, where that was not known."""
+    connection.execute(
+        sa.update(ExecutionTable).where(col(ExecutionTable.id) == row_id).values(app_id=app_id, app_name=app_name)
+    )
+
+
 def refer(connection: sa.Connection, row_id: int, reference: str) -> None:
     """Write the customer's own number of an execution."""
     connection.execute(sa.update(ExecutionTable).where(col(ExecutionTable.id) == row_id).values(reference=reference))

@@ -14,7 +14,7 @@ from lamina_core.store.tables import NoteTable
 LAMINA = "lamina"  # {"name"}: its base URL, or "the sandbox"
 KEY_SET = "key_set"  # Lamina's answer: {"keys": [...]}
 API_HEALTH = "api_health"  # see polling.health
-IMPORTED = "imported"  # {"until", "offset"}: how far Lamina's list was taken in
+IMPORTED = "imported"  # {"until", "offset", "began"}: how far Lamina's list was taken in
 POLLING = "polling"  # {"paused_by"}: null while polling
 
 

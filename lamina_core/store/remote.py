@@ -121,6 +121,12 @@ def outputs_of(connection: sa.Connection, ids: Collection[int]) -> dict[int, Out
     return {row_id: tuple(outputs) for row_id, outputs in rows if outputs}
 
 
+def last_report(connection: sa.Connection, row_id: int) -> Mapping[str, Any] | None:
+    """Return what Lamina said last of an execution, as it said it."""
+    wanted = sa.select(col(PayloadTable.last_report)).where(col(PayloadTable.execution) == row_id)
+    return connection.execute(wanted).scalar_one_or_none()
+
+
 def write_remote(connection: sa.Connection, states: Sequence[RemoteState], changes: Sequence[PayloadChange]) -> None:
     """Write what Lamina said; for `intake` alone."""
     if states:
