@@ -78,13 +78,18 @@ def apply_updates(connection: sa.Connection, updates: Sequence[Update], now: dat
 
 def _lock_rows(connection: sa.Connection, updates: Sequence[Update]) -> tuple[dict[int, RemoteState], list[int | None]]:
     """Return the executions that updates are about, and for each update which one, None where it is not here."""
-    names = {update.report.execution_id for update in updates if update.report and update.execution is None}
-    known = {state.execution_id: state for state in remote.lock_named(connection, names)}
     ids = {update.execution for update in updates if update.execution is not None}
-    states = {state.id: state for state in (*known.values(), *remote.lock(connection, ids))}
+    states = {state.id: state for state in remote.lock(connection, ids)}
+    # A row that was read may have become one with another since: then Lamina's id says which.
+    unfound = [update for update in updates if update.execution not in states and update.report is not None]
+    known = {
+        state.execution_id: state
+        for state in remote.lock_named(connection, {update.report.execution_id for update in unfound if update.report})
+    }
+    states |= {state.id: state for state in known.values()}
     rows = []
     for update in updates:
-        row_id = update.execution
+        row_id = update.execution if update.execution in states else None
         if row_id is None and update.report is not None:
             state = known.get(update.report.execution_id)
             if state is None or not state.is_ours:
@@ -138,7 +143,9 @@ def take_deliveries(connection: sa.Connection, arrivals: Sequence[Arrival], now:
     originals = deliveries.find_same(connection, [content for content in contents if content])
     first: dict[tuple[str, str], int] = {}  # place in this group of what was not here before
     for place, content in enumerate(contents):
-        if content and content not in originals:
+        # What was here before and belongs to nothing yet may belong to the start that this one's token names.
+        known = content is not None and content in originals
+        if content and (not known or (arrivals[place].start_token and originals[content][1] is None)):
             first.setdefault(content, place)
     outcomes = apply_updates(connection, [_update(arrivals[place]) for place in first.values()], now)
     found = dict(zip(first.values(), outcomes, strict=True))

@@ -88,7 +88,12 @@ class Budget:
         if not bucket.take(now):
             return False
         self._spent.append(now)
+        self._forget(now)
         return True
+
+    def _forget(self, now: float) -> None:
+        while self._spent and self._spent[0] < now - 60:
+            self._spent.popleft()
 
     def observe(self, status: int, headers: Mapping[str, str]) -> None:
         """Learn from an answer: after a 429, or with next to nothing remaining, polls wait as long as Lamina says."""
@@ -108,9 +113,7 @@ class Budget:
     def spent_last_minute(self) -> int:
         """Return how many requests were spent in the last 60 seconds."""
         with self._lock:
-            before = self._clock.monotonic() - 60
-            while self._spent and self._spent[0] < before:
-                self._spent.popleft()
+            self._forget(self._clock.monotonic())
             return len(self._spent)
 
     def held_for(self) -> float:

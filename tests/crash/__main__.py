@@ -8,6 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from lamina_core.domain import Generation
 from tests.crash import checks
 from tests.crash.harness import Plan, Run
 from tests.crash.load import APPS, Load
@@ -19,6 +20,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().getrandbits(32))
     parser.add_argument("--rate-limit", type=int, default=0, help="of the sandbox, a minute; 0: none")
+    parser.add_argument("--generation", default="executions", choices=list(Generation))
     parser.add_argument("--folder", type=Path, help="keep the databases, the journals and the log here")
     given = parser.parse_args()
     plan = Plan(
@@ -31,6 +33,7 @@ def main() -> None:
         patience=240.0,
         waits_for_starts=True,
         rate_limit=given.rate_limit,
+        generation=given.generation,
     )
     print(f"{plan.kills} kills, seed {plan.seed}", flush=True)
     began = time.monotonic()

@@ -67,6 +67,7 @@ class Row:
     execution_id: str | None
     token: str | None
     status: str
+    has_results: bool
     created_at: datetime
 
 
@@ -139,10 +140,11 @@ def copy_database(database: Path, folder: Path) -> Path:
     return folder / database.name
 
 
-def read_statuses(database: Path) -> set[str]:
-    """Return the statuses that there are in a database which a process has open."""
+def read_states(database: Path) -> set[tuple[str, bool]]:
+    """Return the statuses in a database that a process has open, each with whether such a row is still to be read."""
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
-        return {status for (status,) in connection.execute("SELECT DISTINCT status FROM execution")}
+        found = connection.execute("SELECT DISTINCT status, next_poll_at IS NOT NULL FROM execution")
+        return {(status, bool(is_polled)) for status, is_polled in found}
 
 
 def _read_tables(connection: sqlite3.Connection, damage: str | None) -> Store:
@@ -151,7 +153,7 @@ def _read_tables(connection: sqlite3.Connection, damage: str | None) -> Store:
     if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'execution'").fetchone():
         return Store((), (), 0, damage, read_at)
     rows = connection.execute(
-        "SELECT e.id, e.execution_id, p.start_token, e.status, e.created_at"
+        "SELECT e.id, e.execution_id, p.start_token, e.status, p.outputs, e.created_at"
         " FROM execution e LEFT JOIN execution_payload p ON p.execution = e.id ORDER BY e.id"
     )
     deliveries = connection.execute(
@@ -162,12 +164,20 @@ def _read_tables(connection: sqlite3.Connection, damage: str | None) -> Store:
         " AND json_extract(detail, '$.from') IN ('starting', 'start_unconfirmed')"
     )
     return Store(
-        rows=tuple(Row(*columns, datetime.fromisoformat(at).replace(tzinfo=UTC)) for *columns, at in rows),
+        rows=tuple(_row(*columns) for columns in rows),
         deliveries=tuple(_delivery(*columns) for columns in deliveries),
         settled_by_token=settled.fetchone()[0],
         damage=damage,
         read_at=read_at,
     )
+
+
+def _row(
+    row_id: int, execution_id: str | None, token: str | None, status: str, outputs: str | None, created_at: str
+) -> Row:
+    made = [output["status"] for output in json.loads(outputs or "[]")]
+    has_results = bool(made) and set(made) == {"completed"}
+    return Row(row_id, execution_id, token, status, has_results, datetime.fromisoformat(created_at).replace(tzinfo=UTC))
 
 
 def _delivery(

@@ -122,6 +122,13 @@ def find_wrong_statuses(account: Account) -> Iterable[str]:
             yield f"#{row.id} is {row.status}, and execution {row.execution_id} is {status} at the sandbox"
 
 
+def find_missing_results(account: Account) -> Iterable[str]:
+    """What a completed execution made is known, even where a list told its end."""
+    for row in account.store.rows:
+        if row.status == "completed" and not row.has_results:
+            yield f"#{row.id} is completed, and its outputs are not known"
+
+
 Check = Callable[[Account], Iterable[str]]
 ALWAYS: tuple[Check, ...] = (
     find_missing_starts,
@@ -131,7 +138,13 @@ ALWAYS: tuple[Check, ...] = (
     find_lost_deliveries,
     find_damage,
 )
-AT_REST: tuple[Check, ...] = (find_unsettled, find_stuck_starts, find_unapplied, find_wrong_statuses)
+AT_REST: tuple[Check, ...] = (
+    find_unsettled,
+    find_stuck_starts,
+    find_unapplied,
+    find_wrong_statuses,
+    find_missing_results,
+)
 
 
 def find_breaches(account: Account, checks: Iterable[Check]) -> list[str]:
@@ -151,6 +164,7 @@ class Counts:
     deliveries_stored: int
     duplicates: int
     start_unconfirmed: int
+    accepted_of_these: int
     still_starting: int
     start_failed: int
     completed: int
@@ -164,6 +178,7 @@ class Counts:
 def count(account: Account) -> Counts:
     """Return what an account is made of."""
     statuses = Counter(row.status for row in account.store.rows)
+    unconfirmed = {row.token for row in account.store.rows if row.status == "start_unconfirmed"}
     return Counts(
         starts_asked=len(account.intents),
         starts_accepted=len(account.accepted),
@@ -172,7 +187,8 @@ def count(account: Account) -> Counts:
         deliveries_2xx=sum(attempt.taken for attempt in account.attempts),
         deliveries_stored=sum(delivery.verdict == "accepted" for delivery in account.store.deliveries),
         duplicates=sum(delivery.is_duplicate for delivery in account.store.deliveries),
-        start_unconfirmed=statuses["start_unconfirmed"],
+        start_unconfirmed=len(unconfirmed),
+        accepted_of_these=sum(start.token in unconfirmed for start in account.accepted),
         still_starting=statuses["starting"],
         start_failed=statuses["start_failed"],
         completed=statuses["completed"],

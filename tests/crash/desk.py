@@ -20,6 +20,7 @@ from tests.crash.load import Load
 
 START_PATIENCE = 30.0  # seconds until a started process answers
 STOP_PATIENCE = 10.0
+KEY = "lma_crash"
 BUDGET = "6000"  # requests a minute: load, not the budget, decides how much is asked
 
 
@@ -45,7 +46,7 @@ def wait(seconds: float) -> None:
 class Desk:
     """One database and one port, and the process that has them: many processes, one after the other."""
 
-    def __init__(self, folder: Path, lamina_url: str) -> None:
+    def __init__(self, folder: Path, lamina_url: str, generation: str) -> None:
         self.folder = folder
         self.database = folder / "desk.db"
         self.lives = 0
@@ -55,8 +56,9 @@ class Desk:
         # Killed processes leave no coverage behind; measuring them would only slow them down.
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("LAMINA_", "COVERAGE_"))}
         self._environment = kept | {
-            "LAMINA_API_KEY": "lma_crash",
+            "LAMINA_API_KEY": KEY,
             "LAMINA_BASE_URL": lamina_url,
+            "LAMINA_API_GENERATION": generation,
             "LAMINA_PUBLIC_URL": self.url,
             "LAMINA_DESK_PORT": str(self._port),
             "LAMINA_DATABASE_URL": f"sqlite:///{self.database}",
@@ -96,6 +98,12 @@ class Desk:
             return self._http.get(f"{self.url}/healthz").status_code == 200
         except httpx.TransportError:
             return False
+
+    def hold(self, seconds: float) -> None:
+        """Let the process stand still and go on: what came meanwhile it then finds all at once."""
+        self._running().send_signal(signal.SIGSTOP)
+        wait(seconds)
+        self._running().send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """Kill the process; DeskEnded if it had ended before."""
@@ -141,7 +149,9 @@ class Desk:
 
 
 @contextmanager
-def opened(folder: Path, *, speed: float, rate_limit: int, seed: int) -> Generator[tuple[Sandbox, Desk]]:
+def opened(
+    folder: Path, *, speed: float, seed: int, rate_limit: int = 0, generation: str = "executions"
+) -> Generator[tuple[Sandbox, Desk]]:
     """Give a running sandbox with a file of its own, and a desk for it of which no process runs yet."""
     sandbox = Sandbox(
         catalogue_file=DATA / "catalogue.json",
@@ -155,7 +165,7 @@ def opened(folder: Path, *, speed: float, rate_limit: int, seed: int) -> Generat
     with contextlib.ExitStack() as stack:
         sandbox.start()
         stack.callback(sandbox.stop)
-        desk = Desk(folder, sandbox.base_url)
+        desk = Desk(folder, sandbox.base_url, generation)
         stack.callback(desk.close)
         yield sandbox, desk
 

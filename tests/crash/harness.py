@@ -7,19 +7,40 @@ import random
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 
 from tests.crash import checks, desk
-from tests.crash.account import Account, read_journals, read_statuses, read_store
+from tests.crash.account import Account, read_journals, read_states, read_store
 from tests.crash.desk import Desk, DeskEnded
-from tests.crash.load import ARMED, REST, Load
+from tests.crash.load import REST, Load, faults_to_arm
 from tests.crash.witness import Witness
 
 SPEED = 20.0  # of the sandbox: pictures take half a second, and webhooks are tried again for eight
-_KILLED_AT_START = 0.15  # of all kills: before the process answers
 _START_TAKES = 2.0  # seconds, about
+_AIM = 3.0  # seconds to wait for what a kill is aimed at
+_STANDSTILL = 1.0  # seconds
 _UNDER_WAY = 4.0  # seconds in which the sandbox may still accept the start of a process that was killed: it was slow
 _SETTLED = frozenset({"completed", "failed", "cancelled", "start_failed", "start_unconfirmed", "gone"})
+
+
+class Moment(StrEnum):
+    """When a process is killed; the words follow "killed". Chance alone rarely meets a window of a few milliseconds."""
+
+    STARTING = "while it started"
+    WORKING = "while it worked"
+    START_ACCEPTED = "as a start was accepted"  # its answer is on the way, or not yet stored
+    DELIVERY_TAKEN = "as a delivery got its 2xx"
+    STANDSTILL = "after a standstill, as the first of the deliveries that had come got its 2xx"
+
+
+_MOMENTS = {
+    Moment.STARTING: 15,
+    Moment.WORKING: 20,
+    Moment.START_ACCEPTED: 25,
+    Moment.DELIVERY_TAKEN: 25,
+    Moment.STANDSTILL: 15,
+}
 
 
 @dataclass(frozen=True)
@@ -27,7 +48,7 @@ class Plan:
     """How a run goes; all times in seconds.
 
     Most processes live up to `short_life` after they first answer. A share `long_lives` of them lives up to
-    `long_life`: a new process polls only after the lease of the killed one has run out, in 12 s. At the end there are
+    `long_life`: a new process polls only after the lease of the killed one has run out, in some 12 s. At the end are
     `patience` seconds for everything to come to rest; only with `waits_for_starts` does that include the starts that
     a kill left without an answer, which are called unconfirmed after 65 s.
     """
@@ -41,6 +62,7 @@ class Plan:
     patience: float
     waits_for_starts: bool
     rate_limit: int = 0
+    generation: str = "executions"
 
 
 @dataclass(frozen=True)
@@ -66,12 +88,15 @@ class Run:
     def carry_out(self) -> Verdict:
         """Do all kills, let everything come to rest, and judge."""
         plan, kills = self._plan, 0
-        settings = {"speed": SPEED, "rate_limit": plan.rate_limit, "seed": plan.seed}
-        with desk.opened(self._folder, **settings) as (sandbox, process), closing(Witness(sandbox.base_url)) as witness:
+        settings = {"seed": plan.seed, "rate_limit": plan.rate_limit, "generation": plan.generation}
+        with (
+            desk.opened(self._folder, speed=SPEED, **settings) as (sandbox, process),
+            closing(Witness(sandbox.base_url)) as witness,
+        ):
             try:
                 for kills in range(1, plan.kills + 1):
                     moment = self._live_and_kill(process, witness, kills)
-                    self._judge(self._take_account(process, witness), checks.ALWAYS, f"kill {kills}, {moment}")
+                    self._judge(self._take_account(process, witness), checks.ALWAYS, f"kill {kills} {moment}")
                 witness.disarm()
                 process.start(REST)
                 process.wait_for_answer()
@@ -91,19 +116,35 @@ class Run:
     def _live_and_kill(self, process: Desk, witness: Witness, number: int) -> str:
         """Let a process work until a random moment and kill it; return which moment that was."""
         plan, rng = self._plan, self._rng
+        moment = rng.choices(list(_MOMENTS), list(_MOMENTS.values()))[0]
+        is_long = number == 1 or rng.random() < plan.long_lives
+        longest = plan.long_life if is_long else plan.short_life
+        seconds = rng.uniform(0.0, _START_TAKES if moment is Moment.STARTING else longest)
         process.start(replace(plan.load, seed=f"{plan.seed}:{number}"))
-        if number > 1 and rng.random() < _KILLED_AT_START:
-            moment, seconds = "while it started", rng.uniform(0.0, _START_TAKES)
-        else:
-            is_long = number == 1 or rng.random() < plan.long_lives
-            seconds = rng.uniform(0.0, plan.long_life if is_long else plan.short_life)
-            moment = f"{seconds:.1f} s after it answered"
+        if moment is not Moment.STARTING:
             process.wait_for_answer()
-        for fault in rng.sample(ARMED, 2):
+        for fault in rng.sample(faults_to_arm(plan.generation), 2):
             witness.arm(fault)
         desk.wait(seconds)
+        if moment is Moment.STANDSTILL:
+            process.hold(_STANDSTILL)
+        self._aim(witness, moment)
         process.kill()
-        return moment
+        return f"{moment}, after {seconds:.1f} s"
+
+    def _aim(self, witness: Witness, moment: Moment) -> None:
+        """Return as soon as the sandbox has logged what the kill is aimed at."""
+        if moment in {Moment.STARTING, Moment.WORKING}:
+            return
+        witness.follow()
+        seen = len(witness.accepted), witness.taken
+
+        def has_come() -> bool:
+            witness.follow()
+            accepted, taken = seen
+            return len(witness.accepted) > accepted if moment is Moment.START_ACCEPTED else witness.taken > taken
+
+        desk.wait_until(has_come, _AIM, every=0.0005)
 
     def _take_account(self, process: Desk, witness: Witness) -> Account:
         # The log first: what it holds must be in the store, while the store may know more than the log yet.
@@ -123,4 +164,4 @@ class Run:
         if not witness.is_quiet():
             return False
         settled = _SETTLED if self._plan.waits_for_starts else _SETTLED | {"starting"}
-        return read_statuses(process.database) <= settled
+        return all(status in settled and not is_polled for status, is_polled in read_states(process.database))

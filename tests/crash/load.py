@@ -4,6 +4,7 @@ import random
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 # An app's name: the text parameter that carries the token, and a word in it that makes the execution fail.
 APPS = {
@@ -25,20 +26,19 @@ MARKERS = {
     "[fault:lost_webhook]": 8,
     "[fault:duplicate_webhook]": 10,
 }
-# What the harness arms for the next request, or the next attempt of a webhook, of one of these kinds.
-_START, _READ = {"method": "POST", "path": "/api/apps/"}, {"method": "GET", "path": "/api/executions/"}
-_ATTEMPT = {"path": "/webhooks/lamina"}
-ARMED = (
-    {"fault": "answer_lost", **_START},
-    {"fault": "rate_limited", "seconds": 1, **_START},
-    {"fault": "server_error", **_READ},
-    {"fault": "dropped_connection", **_READ},
-    {"fault": "truncated_json", **_READ},
-    {"fault": "slow", "seconds": 1, **_READ},
-    {"fault": "lost_webhook", **_ATTEMPT},
-    {"fault": "duplicate_webhook", **_ATTEMPT},
-    {"fault": "wrong_signature", **_ATTEMPT},
-    {"fault": "late_webhook", "seconds": 20, **_ATTEMPT},
+# What the harness arms for the next start, the next read of an execution, or the next attempt of a webhook.
+START_FAULTS = ({"fault": "answer_lost"}, {"fault": "rate_limited", "seconds": 1})
+READ_FAULTS = (
+    {"fault": "server_error"},
+    {"fault": "dropped_connection"},
+    {"fault": "truncated_json"},
+    {"fault": "slow", "seconds": 1},
+)
+ATTEMPT_FAULTS = (
+    {"fault": "lost_webhook"},
+    {"fault": "duplicate_webhook"},
+    {"fault": "wrong_signature"},
+    {"fault": "late_webhook", "seconds": 20},
 )
 _WITH_WEBHOOK = 0.75  # of all starts
 _ENDS_FAILED = 0.1  # of those whose app can be made to fail
@@ -72,6 +72,17 @@ class Draft:
     app: str
     inputs: dict[str, str]
     asks_webhook: bool
+
+
+def faults_to_arm(generation: str) -> list[dict[str, Any]]:
+    """Return the faults that the harness may arm, each for the requests that it is about in this API generation."""
+    noun = "runs" if generation == "runs" else "executions"
+    start, read = {"method": "POST", "path": "/apps/"}, {"method": "GET", "path": f"/{noun}/"}
+    return [
+        *({**fault, **start} for fault in START_FAULTS),
+        *({**fault, **read} for fault in READ_FAULTS),
+        *({**fault, "path": "/webhooks/lamina"} for fault in ATTEMPT_FAULTS),
+    ]
 
 
 def draw_start(load: Load, token: str, rng: random.Random) -> Draft:

@@ -17,7 +17,7 @@ import dashboard
 from lamina_core import errors, runtime
 from lamina_core.config import DATA
 from lamina_core.domain import App, Operator, Role
-from lamina_core.operations import StartRequest, new_token
+from lamina_core.starts import StartRequest, new_token
 from tests.crash.load import APPS, Load, draw_start
 
 OPERATOR = Operator("Ada", Role.OPERATOR)

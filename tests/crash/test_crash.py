@@ -16,7 +16,7 @@ from tests.crash.account import Account, copy_database, read_store
 from tests.crash.harness import Plan, Run, Verdict
 from tests.crash.load import SHORT_APPS, Load
 
-SEED = 20260314
+SEED = 1848  # it aims its kills at a standstill, at a start and at a delivery
 PLAN = Plan(
     kills=3,
     seed=SEED,
@@ -41,6 +41,9 @@ BREACHES: dict[checks.Check, tuple[str, ...]] = {
         "UPDATE execution SET status = 'starting', created_at = '2026-03-14 09:00:00' WHERE id = :id",
     ),
     checks.find_unapplied: ("UPDATE delivery SET execution = NULL WHERE execution = :id",),
+    checks.find_missing_results: (
+        """UPDATE execution_payload SET outputs = '[{"status": "pending"}]' WHERE execution = :id""",
+    ),
     checks.find_wrong_statuses: ("UPDATE execution SET status = 'running' WHERE id = :id",),
 }
 

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 
 from tests.crash.account import Accepted, Attempt
+from tests.crash.desk import KEY
 from tests.crash.load import find_token
 
 _KEY = {"x-api-key": "lma_harness"}
@@ -19,7 +20,12 @@ class Witness:
         self._sequence = 0
         self.accepted: list[Accepted] = []
         self.attempts: list[Attempt] = []
-        self.reads = 0  # of executions, by the process
+        self.reads = 0  # by the process
+
+    @property
+    def taken(self) -> int:
+        """Return how many attempts got a 2xx."""
+        return sum(attempt.taken for attempt in self.attempts)
 
     def close(self) -> None:
         """Close the connections."""
@@ -35,7 +41,7 @@ class Witness:
         for entry in log["attempts"]:
             known = (entry["executionId"], entry["attempt"], entry["status"], entry["sentAt"], entry["fault"])
             self.attempts.append(Attempt(*known))
-        self.reads += sum(entry["path"].startswith("/api/executions/") for entry in log["requests"])
+        self.reads += sum(entry["method"] == "GET" and entry["key"] == KEY[-4:] for entry in log["requests"])
 
     def arm(self, fault: dict[str, Any]) -> None:
         """Have the sandbox do this to the next request, or attempt, that it fits."""
