@@ -5,7 +5,7 @@ decides, here it is looked up, locked and written, for many executions in a few 
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -80,8 +80,7 @@ def _lock_rows(connection: sa.Connection, updates: Sequence[Update]) -> tuple[di
     """Return the executions that updates are about, and for each update which one, None where it is not here."""
     ids = {update.execution for update in updates if update.execution is not None}
     states = {state.id: state for state in remote.lock(connection, ids)}
-    # A row that was read may have become one with another since: then Lamina's id says which.
-    unfound = [update for update in updates if update.execution not in states and update.report is not None]
+    unfound = [update for update in updates if update.report is not None and not _is_about(states, update)]
     known = {
         state.execution_id: state
         for state in remote.lock_named(connection, {update.report.execution_id for update in unfound if update.report})
@@ -89,7 +88,7 @@ def _lock_rows(connection: sa.Connection, updates: Sequence[Update]) -> tuple[di
     states |= {state.id: state for state in known.values()}
     rows = []
     for update in updates:
-        row_id = update.execution if update.execution in states else None
+        row_id = update.execution if _is_about(states, update) else None
         if row_id is None and update.report is not None:
             state = known.get(update.report.execution_id)
             if state is None or not state.is_ours:
@@ -99,6 +98,20 @@ def _lock_rows(connection: sa.Connection, updates: Sequence[Update]) -> tuple[di
                 row_id = state.id
         rows.append(row_id)
     return states, rows
+
+
+def _is_about(states: Mapping[int, RemoteState], update: Update) -> bool:
+    """Say whether an update is about the row that it names.
+
+    A row that was read may have become one with another since, and its number may be another execution's by now:
+    then Lamina's id says which it is.
+    """
+    state = states.get(update.execution) if update.execution is not None else None
+    if state is None or update.source is not Source.POLL:
+        return state is not None
+    return state.execution_id is not None and (
+        update.report is None or update.report.execution_id == state.execution_id
+    )
 
 
 def _find_by_token(connection: sa.Connection, update: Update, report: Report) -> RemoteState | None:

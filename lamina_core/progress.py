@@ -63,7 +63,8 @@ def advance(state: RemoteState, outputs: Outputs, update: Update, now: datetime)
         change = PayloadChange(state.id, report.raw, report.outputs) if report.outputs is not None else change
     elif effect is Effect.SAME:
         columns["completed_at"] = state.completed_at or report.completed_at
-    if effect in {Effect.CHANGED, Effect.SAME}:
+    is_less = report.outputs is None and effect is Effect.SAME and state.status.terminal  # a list's word, again
+    if effect in {Effect.CHANGED, Effect.SAME} and not is_less:
         columns["delivered_at" if update.source is Source.DELIVERY else "reported_as_of"] = update.as_of
     columns |= _plan_reads(state, update, report, effect, now)
     return Advance(effect, replace(state, **columns), change, event)
@@ -149,7 +150,7 @@ def _plan_reads(
         return {"next_poll_at": None}
     if update.source is Source.DELIVERY or update.as_of < state.confirm_from or report.outputs is None:
         return {}  # only a whole read that began later settles it
-    if not report.status.terminal:  # Lamina itself is not of one mind yet: ask again
+    if effect is Effect.STALE:  # Lamina itself is not of one mind yet: ask again
         return {"next_poll_at": now + timedelta(seconds=schedule.INTERVALS[kind][0])}
     return {"confirm_from": None, "next_poll_at": None}
 

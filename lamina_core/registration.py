@@ -23,6 +23,7 @@ from lamina_core.store.executions import Known
 
 MOST_AT_ONCE = 1_000  # executions in one list
 UNKNOWN_APP = "unknown app"  # of an execution of which Lamina's answer named none, until somebody names it
+_TEXT_LENGTH = 200  # characters of an id or a reference
 _CLOCKS_APART = timedelta(minutes=5)  # by which the sender's clock may be ahead of ours
 
 
@@ -48,10 +49,12 @@ class Answer:
 def _check_text(value: object) -> object:
     if isinstance(value, str) and (wire.clean_text(value) != value or not value.strip() or not value.isprintable()):
         raise ValueError("must be printable text")
+    if isinstance(value, str) and len(value) > _TEXT_LENGTH:
+        raise ValueError(f"must have at most {_TEXT_LENGTH} characters")
     return value
 
 
-Text = Annotated[str, BeforeValidator(_check_text), Field(max_length=200)]
+Text = Annotated[str, BeforeValidator(_check_text)]
 
 
 class _RegistrationWire(BaseModel):
