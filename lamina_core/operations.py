@@ -58,6 +58,10 @@ class Operations(Settlement):
         wanted = execution_id.strip()
         if not wanted:
             raise errors.OperationRefused("Paste Lamina's id of the execution to track.")
+        try:
+            registration.check_text(reference)
+        except ValueError as error:
+            raise errors.OperationRefused(f"The reference {error}.") from None
         self._budget.take_action()
         began = self._clock.now()
         try:

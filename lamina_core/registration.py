@@ -46,7 +46,8 @@ class Answer:
     error: str | None = None
 
 
-def _check_text(value: object) -> object:
+def check_text(value: object) -> object:
+    """Return an id or a reference as it is; ValueError says what it must be."""
     if isinstance(value, str) and (wire.clean_text(value) != value or not value.strip() or not value.isprintable()):
         raise ValueError("must be printable text")
     if isinstance(value, str) and len(value) > _TEXT_LENGTH:
@@ -54,7 +55,7 @@ def _check_text(value: object) -> object:
     return value
 
 
-Text = Annotated[str, BeforeValidator(_check_text)]
+Text = Annotated[str, BeforeValidator(check_text)]
 
 
 class _RegistrationWire(BaseModel):

@@ -25,12 +25,15 @@ class Settlement(Starts):
         """
         require(operator, Role.OPERATOR)
         start = self._find_unsettled(row_id)
+        name = execution_id.strip()
+        if not name:
+            raise errors.OperationRefused("Paste Lamina's id of the execution to link.")
         self._budget.take_action()
         began = self._clock.now()
         try:
-            report = self._client.get(execution_id.strip())
+            report = self._client.get(name)
         except errors.NotFound:
-            raise errors.OperationRefused(f"Lamina knows no execution {execution_id.strip()} (404).") from None
+            raise errors.OperationRefused(f"Lamina knows no execution {name} (404).") from None
         if report.app_id not in {None, start.app_id}:
             raise errors.OperationRefused(f"That is an execution of another app, {report.app_id}.")
 

@@ -136,6 +136,8 @@ class Starts:
             if sent is not None and sent.inputs != dict(request.inputs):
                 raise errors.OperationRefused(f"This form was already sent, with other inputs, as #{known}.")
             return known, False
+        if request.replay_of is not None:
+            known_here(executions.find(connection, request.replay_of), request.replay_of)
         now = self._clock.now()
         intent = Intent(
             token=request.token,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from urllib.parse import quote
 
 import streamlit as st
 
@@ -66,7 +67,7 @@ def show_actions(found: Detail) -> None:
         else:
             st.caption("Cancelling needs LAMINA_API_GENERATION=runs.")
         if not parts.settings.sandbox and execution.execution_id:
-            url = f"{parts.settings.base_url}/runs/{execution.execution_id}"
+            url = f"{parts.settings.base_url}/runs/{quote(execution.execution_id, safe='')}"
             st.link_button("Open in Lamina", url, icon=":material/open_in_new:")
     failed_for, text = st.session_state.get("action_error", (None, ""))
     if failed_for == execution.id:

@@ -60,20 +60,30 @@ def start(draft: Draft, outputs: list[str]) -> None:
     navigation.open_page("execution", id=str(row_id))
 
 
-def asked_replay() -> int | None:
-    """Return of which execution a start is to be the replay, as the address says."""
+def asked_replay(app_id: str) -> int | None:
+    """Return of which execution of the app a start is to be the replay, as the address says."""
     text = st.query_params.get("replay_of", "")
-    return int(text) if text.isdecimal() and len(text) < 18 else None
+    if not (text.isascii() and text.isdecimal() and len(text) < 18):
+        return None
+    with parts.engines.reading() as connection:
+        original = executions.find(connection, int(text))
+    return int(text) if original is None or original.app_id == app_id else None
+
+
+def lacks_inputs(row_id: int) -> bool:
+    with parts.engines.reading() as connection:
+        payload = executions.find_payload(connection, row_id)
+    return payload is not None and payload.inputs is None
 
 
 def show_draft(draft: Draft) -> None:
     head, back = st.columns([6, 1], vertical_alignment="center")
     head.subheader(plain(draft.app.name), anchor=False)
     if back.button("Other app", icon=":material/arrow_back:", type="tertiary"):
-        del st.query_params["app"]
+        st.query_params.clear()
         st.rerun()
     st.caption(plain(draft.app.description or ""))
-    if draft.replay_of is not None:
+    if draft.replay_of is not None and lacks_inputs(draft.replay_of):
         st.info(f"This replays #{draft.replay_of}, whose inputs are not known here: fill them in.", icon="✍️")
     form, side = st.columns([3, 1], gap="large")
     with side:
@@ -100,7 +110,7 @@ def show_app(app_id: str) -> None:
     failed_for, text = st.session_state.get("app_error", (None, ""))
     if failed_for != app_id:
         try:
-            draft = open_draft(app_id, asked_replay())
+            draft = open_draft(app_id, asked_replay(app_id))
         except errors.DeskError as error:
             failed_for, text = st.session_state["app_error"] = (app_id, describe(error))
         else:

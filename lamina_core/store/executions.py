@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,6 +18,7 @@ ROW = [
     col(getattr(ExecutionTable, name))
     for name in Execution.__dataclass_fields__  # the record's fields are the row's columns
 ]
+_SEARCHED = 1_000  # rows among which those that fit a lost start are looked for
 
 
 @dataclass(frozen=True)
@@ -241,7 +243,8 @@ def find_unclaimed(
             col(PayloadTable.start_token).is_(None),
         )
         .order_by(col(ExecutionTable.created_at), col(ExecutionTable.id))
-        .limit(limit)
+        .limit(_SEARCHED)
     )
     rows: Iterable[sa.Row[Any]] = connection.execute(wanted)
-    return [execution_from(row) for row in rows if row.inputs is None or row.inputs == dict(inputs)]
+    fitting = (row for row in rows if row.inputs is None or row.inputs == dict(inputs))
+    return [execution_from(row) for row in islice(fitting, limit)]

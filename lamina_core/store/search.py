@@ -121,9 +121,17 @@ def count_by_status(connection: sa.Connection, criteria: Criteria) -> dict[Statu
 
 
 def find_ids_by_text(connection: sa.Connection, text: str, limit: int) -> list[int]:
-    """Return executions that a pasted text means: Lamina's id, the customer's reference, or the beginning of one."""
-    found: list[int] = []
-    for column in (col(ExecutionTable.execution_id), col(ExecutionTable.reference)):
-        wanted = sa.select(col(ExecutionTable.id)).where(column.startswith(text, autoescape=True)).limit(limit)
-        found += [row_id for row_id in connection.execute(wanted).scalars() if row_id not in found]
-    return found[:limit]
+    """Return executions that a pasted text means: Lamina's id or the customer's reference, else how one begins."""
+    columns = (col(ExecutionTable.execution_id), col(ExecutionTable.reference))
+    exactly, begun = (
+        [column == text for column in columns],
+        [column.startswith(text, autoescape=True) for column in columns],
+    )
+    for conditions in (exactly, begun):
+        found: list[int] = []
+        for condition in conditions:
+            wanted = sa.select(col(ExecutionTable.id)).where(condition).limit(limit)
+            found += [row_id for row_id in connection.execute(wanted).scalars() if row_id not in found]
+        if found:
+            return found[:limit]
+    return []

@@ -50,7 +50,7 @@ def _show_card(app: App) -> None:
     st.caption("  \n".join(line for line in (plain((app.description or "")[:140]), _describe_makings(app)) if line))
     if st.button("Fill the form", key=f"open:{app.app_id}", icon=":material/edit_note:"):
         st.session_state.pop("draft", None)
-        st.query_params["app"] = app.app_id
+        st.query_params.from_dict({"app": app.app_id})
         st.rerun()
 
 

@@ -65,18 +65,22 @@ def _show_freshness() -> None:
         st.caption(f"{icon} {word} · as of {format_clock(state.as_of)}")
 
 
+def _take_pasted() -> None:
+    """Empty the box once it is read: what stood in it must not lead away from the next screen too."""
+    st.session_state["pasted"], st.session_state["go_to"] = st.session_state["go_to"], ""
+
+
 def _show_go_to() -> None:
-    pasted = st.text_input(
+    st.text_input(
         "Go to",
         key="go_to",
+        on_change=_take_pasted,
         placeholder="id or reference",
         icon=":material/search:",
         label_visibility="collapsed",
         help="Lamina's id of an execution, the customer's reference, the beginning of one, or our own number",
     )
-    if pasted == st.session_state.get("went_to"):
-        return
-    st.session_state["went_to"] = pasted
+    pasted = st.session_state.pop("pasted", "")
     if not pasted:
         return
     found = listing.find_pasted(runtime.current().engines, pasted)
@@ -84,7 +88,7 @@ def _show_go_to() -> None:
         navigation.open_page("execution", id=str(found[0]))
     if found:
         navigation.open_page("executions", q=pasted.strip())
-    st.caption(":material/search_off: No execution here has that id or reference.")
+    st.caption(f":material/search_off: No execution here has that id or reference: {plain(pasted)}")
 
 
 def _show_operator() -> None:

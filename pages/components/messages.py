@@ -35,6 +35,14 @@ def describe(error: errors.DeskError) -> str:
     return plain(str(error)) + advice + (f"\n\nLamina's request id: `{request_id}`" if request_id else "")
 
 
+def code(text: str) -> str:
+    """Return a text from outside as Markdown's code, whatever backticks it holds."""
+    longest = max((len(found) for found in re.findall("`+", text)), default=0)
+    fence = "`" * (longest + 1)
+    edge = " " if longest else ""
+    return f"{fence}{edge}{text}{edge}{fence}"
+
+
 def plain(text: str) -> str:
     """Return a text from outside so that Markdown shows it letter by letter.
 

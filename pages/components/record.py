@@ -8,7 +8,7 @@ from lamina_core.domain import Execution, Origin, Status
 from lamina_core.insights import wording
 from lamina_core.insights.detail import Detail
 from pages.components import frame, navigation, status
-from pages.components.messages import plain
+from pages.components.messages import code, plain
 
 _ORIGINS = {
     Origin.REGISTERED: "by others, registered here",
@@ -29,7 +29,7 @@ def show_head(found: Detail) -> None:
     for problem in found.payload.problems:
         st.error(f"**{plain(problem['field'] or 'The request')}**: {plain(problem['message'])}", icon=":material/edit:")
     facts = {
-        "Lamina's id": f"`{execution.execution_id}`" if execution.execution_id else "none yet",
+        "Lamina's id": code(execution.execution_id) if execution.execution_id else "none yet",
         "Started": f"{frame.format_instant(execution.created_at)} {_describe_origin(execution)}",
         "Took": wording.format_span(took) if (took := wording.duration_of(execution)) else "not ended",
         "Polls": _describe_polls(found),

@@ -11,7 +11,7 @@ from lamina_core.domain import Execution
 from lamina_core.insights import wording
 from lamina_core.insights.detail import Detail
 from pages.components import frame
-from pages.components.messages import describe, plain
+from pages.components.messages import code, describe, plain
 
 Act = Callable[[Execution, str, Callable[[], None]], None]
 
@@ -44,7 +44,7 @@ def _show_candidate(execution: Execution, name: str, started_at: datetime | None
     operations, who = runtime.current().operations, frame.operator()
     text, link = st.columns([4, 1], vertical_alignment="center")
     apart = f", {wording.format_span(abs(started_at - execution.created_at))} apart" if started_at else ""
-    text.markdown(f"`{name}` {plain(status)}, started {frame.format_instant(started_at)}{apart}")
+    text.markdown(f"{code(name)} {plain(status)}, started {frame.format_instant(started_at)}{apart}")
     if link.button("It is this one", key=f"candidate:{execution.id}:{name}", icon=":material/link:"):
         act(execution, "Linked", lambda: operations.link(who, execution.id, name))
 
@@ -64,10 +64,14 @@ def _show_listed(found: Detail, act: Act) -> None:
                 for row in parts.operations.find_candidates(frame.operator(), execution.id)
             ]
         except errors.DeskError as error:
-            st.error(describe(error), icon="⚠️")
+            st.session_state[key] = describe(error)
+    listed = st.session_state.get(key)
+    if isinstance(listed, str):
+        st.error(listed, icon="⚠️")
+        return
     shown = {candidate.execution_id for candidate in found.candidates}
-    for name, started_at, status in st.session_state.get(key, []):
+    for name, started_at, status in listed or []:
         if name not in shown:
             _show_candidate(execution, name, started_at, status, act)
-    if st.session_state.get(key) == []:
+    if listed == []:
         st.caption("Lamina's list has none of this app at that time.")

@@ -243,7 +243,7 @@ def test_an_id_that_is_not_here_is_told(desk: Desk):
     desk.keep("completed")
     screen = desk.open("overview")
     for text in ("nothing", "%", "\x00", "#", "9" * 30, "'", "x" * 5_000):
-        assert "No execution here has that id or reference." in paste(screen, text).text, text
+        assert "No execution here has that id or reference" in paste(screen, text).text, text
 
 
 # The Overview

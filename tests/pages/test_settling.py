@@ -38,9 +38,7 @@ def start_elsewhere(desk: Desk, app: str = APP) -> str:
     return str(answer.raise_for_status().json()["data"]["executionId"])
 
 
-def register(
-    desk: Desk, name: str, app: str = APP, *, after: float = 0.0, inputs: dict[str, Any] | None = None
-) -> int:
+def register(desk: Desk, name: str, app: str = APP, *, after: float = 0.0, inputs: dict[str, Any] | None = None) -> int:
     """Have a backend register an execution that it started some seconds after now."""
     now = desk.parts.clock.now()
     given = Registration(name, APPS[app], Origin.REGISTERED, inputs, now + timedelta(seconds=after))

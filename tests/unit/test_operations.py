@@ -284,12 +284,12 @@ def test_a_used_up_budget_refuses_before_anything_is_recorded(desk, engines, wri
         clock=clock,
         generation=Generation.EXECUTIONS,
     )
-    for place in range(2):
+    for place in range(3):
         desk.lamina.say(202, json={"data": report(executionId=f"e-{place}")})
         scarce.start(ADA, StartRequest(f"t-{place}", APP, INPUTS), None)
     with pytest.raises(errors.OperationRefused, match="used up"):
         scarce.start(ADA, StartRequest(TOKEN, APP, INPUTS), None)
-    assert (desk.rows(), len(desk.lamina.requests)) == (2, 2)
+    assert (desk.rows(), len(desk.lamina.requests)) == (3, 3)
 
 
 def test_a_store_that_takes_nothing_lets_no_request_leave(desk, engines, clock):
