@@ -13,8 +13,8 @@ from lamina_core.store import catalogue
 from pages.components import frame
 from pages.components.messages import plain, shown
 
-_WORDS: Mapping[Kind | None, str] = {
-    None: "as learned",
+_WORDS: Mapping[str, str] = {
+    "": "as learned",
     Kind.IMAGE: "short image job",
     Kind.MULTI_STEP: "multi-step job",
     Kind.VIDEO: "long video job",
@@ -33,15 +33,16 @@ def show_kinds() -> None:
         left, right = st.columns(2, vertical_alignment="bottom")
         app_id = left.selectbox("App", list(names), format_func=lambda app_id: plain(names[app_id]))
         pace = apps.read_pace(parts.engines, app_id)
+        known = pace.kind if pace.is_set else ""
         chosen = right.selectbox(
             "Its executions are",
             list(_WORDS),
-            index=list(_WORDS).index(pace.kind if pace.is_set else None),
+            index=list(_WORDS).index(known),
             format_func=_WORDS.__getitem__,
             key=f"kind:{app_id}:{pace.is_set}:{pace.kind}",
         )
-        if chosen != (pace.kind if pace.is_set else None):
-            parts.operations.set_kind(frame.operator(), app_id, chosen)
+        if chosen != known:
+            parts.operations.set_kind(frame.operator(), app_id, Kind(chosen) if chosen else None)
             st.rerun()
         took = f"took {wording.format_span(timedelta(seconds=pace.median))}" if pace.median else "have not ended yet"
         st.caption(
