@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio.to_thread
+import PIL.Image
 import streamlit as st
 import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -23,6 +24,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+import lamina_core.api
 from lamina_core import config, errors, identity, ingest, logs, runtime
 from lamina_core.guard import Guard
 from lamina_core.webhooks import receiver
@@ -32,6 +34,15 @@ log = logging.getLogger("dashboard")
 
 os.chdir(config.PROJECT)  # where Streamlit looks for its settings, wherever it was launched
 
+# What Streamlit and what it stands on import at their first use.
+LATE_MODULES = (
+    "pandas",
+    "pyarrow.pandas_compat",
+    "pyarrow.vendored.version",
+    "streamlit.elements.arrow",
+    "streamlit.emojis",
+    "streamlit.material_icon_names",
+)
 STOP_LIMIT = 1  # seconds that open streams and slow answers get when the process is asked to stop
 SCRIPT = config.PROJECT / "pages" / "router.py"  # not beside a pages/ folder: Streamlit's own discovery stays off
 
@@ -46,11 +57,17 @@ def open_runtime() -> runtime.Runtime:
 
 
 def warm_imports() -> None:
-    """Import what pages need once and here, so that first pages neither wait for it nor import it in two threads."""
-    for name in ("pandas", "streamlit.elements.arrow"):
+    """Import all that pages import, once and here.
+
+    First pages do not wait for it then, and two threads never import one module at the same time: Python 3.11 ends
+    that with a KeyError now and then, and the screen shows nothing but a traceback.
+    """
+    for name in LATE_MODULES:
         importlib.import_module(name)
-    for module in pkgutil.iter_modules(components.__path__, f"{components.__name__}."):
-        importlib.import_module(module.name)
+    PIL.Image.init()  # its formats, which it would import when the first picture is shown
+    for package in (components, lamina_core.api):
+        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+            importlib.import_module(module.name)
 
 
 @asynccontextmanager

@@ -1,5 +1,6 @@
 """The process: how it starts, whom it lets in, how it stops and comes back."""
 
+import re
 import signal
 import socket
 import subprocess
@@ -8,6 +9,7 @@ from collections.abc import Callable
 
 import httpx
 import pytest
+from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import PROJECT, Desk, free_port, wait_until
 
@@ -177,3 +179,20 @@ def test_the_sandbox_runs_alone(tmp_path):
     wait_until(answers, what="the sandbox to answer")
     process.terminate()
     assert process.wait(5) in {0, -signal.SIGTERM, 143}
+
+
+IMPORTED = re.compile(r"^import time: .*\| +((?:streamlit|pyarrow|pandas|PIL|lamina_core|pages)\b[\w.]*)$", re.MULTILINE)
+
+
+def test_the_first_pages_import_nothing(make_desk: Callable[..., Desk], page: Page):
+    """Two first pages at once would import one module in two threads, which Python 3.11 does not always survive."""
+    desk = make_desk(["-X", "importtime", "dashboard.py"], LAMINA_SANDBOX_SPEED="50")
+    before = len(desk.read_log())
+    page.goto(f"{desk.url}/start?app=7a62d16d-dbe6-47f2-875e-efb4c6dea863")
+    page.get_by_role("button", name=re.compile("^Start")).last.click(timeout=20_000)
+    expect(page.locator("[data-testid=stImage] img").first).to_be_visible(timeout=20_000)
+    for name, shown in (("executions", "1 rows."), ("system", "Pause polling"), ("", "Poller alive")):
+        page.goto(f"{desk.url}/{name}")
+        expect(page.get_by_text(shown).first).to_be_visible(timeout=20_000)
+    imported = set(IMPORTED.findall(desk.read_log()[before:]))
+    assert {name for name in imported if not name.startswith("streamlit.web.")} == set()
