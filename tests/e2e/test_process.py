@@ -181,7 +181,9 @@ def test_the_sandbox_runs_alone(tmp_path):
     assert process.wait(5) in {0, -signal.SIGTERM, 143}
 
 
-IMPORTED = re.compile(r"^import time: .*\| +((?:streamlit|pyarrow|pandas|PIL|lamina_core|pages)\b[\w.]*)$", re.MULTILINE)
+IMPORTED = re.compile(
+    r"^import time: .*\| +((?:streamlit|pyarrow|pandas|PIL|lamina_core|pages)\b[\w.]*)$", re.MULTILINE
+)
 
 
 def test_the_first_pages_import_nothing(make_desk: Callable[..., Desk], page: Page):

@@ -1,14 +1,15 @@
 """Executions that others started: known by id and reference, their inputs by nobody here, replayed by the form."""
 
 import re
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
 from lamina_core import registration
-from lamina_core.domain import Execution, Generation, Origin, Report, Status
-from tests.pages.conftest import APPS, Desk, Screen, plain
+from lamina_core.domain import Execution, Generation, Origin, Registration, Report, Status
+from tests.pages.conftest import APPS, Desk, Screen
 
 APP = "Studio Product Shot"
 NOT_KNOWN = "Not known here: others started this execution. Replay asks for them."
@@ -69,15 +70,20 @@ def requests(desk: Desk) -> int:
     return len(desk.log()["requests"])
 
 
+# An escaped sign, or one that Markdown or Streamlit would take for more than itself.
+SIGNS = re.compile(r"\\(?P<kept>[!-/:-@\[-`{-~])|[*_\[\]<>$~`]|:(?=[a-z_]+[:/\[])|(?<=\s)-(?=>)")
+CODE = re.compile(r"(?<![`\\])(`+)(?!`)(.*?)(?<!`)\1(?!`)", re.DOTALL)
+
+
 def read_markdown(text: str) -> str:
-    """What Markdown shows of a line that has no other meaning left: code spans as they are, escapes taken away."""
-    parts = re.split(r"((?<!`)(`+)(?!`)(?:.*?)(?<!`)\2(?!`))", text, flags=re.DOTALL)
-    shown = ""
-    for place in range(0, len(parts), 3):
-        shown += plain(parts[place])
-        if place + 2 < len(parts):
-            shown += parts[place + 1][len(parts[place + 2]) : -len(parts[place + 2])]
-    return shown
+    """What Markdown shows of a line; a sign that it would not show as itself becomes \ufffd."""
+    shown, rest = "", text
+    while found := CODE.search(rest):
+        code = found[2]
+        is_padded = code != code.strip() and code[:1] == code[-1:] == " "  # CommonMark takes one space from each end
+        shown += read_markdown(rest[: found.start()]) + (code[1:-1] if is_padded else code)
+        rest = rest[found.end() :]
+    return shown + SIGNS.sub(lambda sign: sign["kept"] or "\ufffd", rest).replace("\u2060", "").replace("\u00a0", " ")
 
 
 # Inputs that nobody here knows
@@ -120,6 +126,25 @@ def test_where_the_backend_told_the_inputs_they_are_shown_and_replayed_at_once(d
     screen.press("Replay").expect_no_traceback()
     assert screen.params == {"id": str(desk.newest())}
     assert desk.payload(desk.newest()).inputs == inputs
+
+
+@pytest.mark.xfail(
+    strict=True, reason="Where nobody told when it started, the time of registering stays, though Lamina says."
+)
+def test_an_execution_that_was_registered_late_started_when_lamina_says(desk: Desk):
+    name, now = start_elsewhere(desk), desk.parts.clock.now() + timedelta(minutes=1)
+    given = Registration(name, APPS[APP], Origin.REGISTERED)
+
+    def work(connection: Any) -> int | None:
+        return registration.register(connection, [given], "a backend", Generation.EXECUTIONS, now)[0].execution
+
+    row_id = desk.parts.writer.run(work)
+    assert row_id is not None
+    desk.finish(row_id)
+    report = desk.payload(row_id).last_report or {}
+    started = datetime.fromisoformat(report["createdAt"])
+    assert f"**Started** {started:%Y-%m-%d %H:%M:%S} UTC by others" in opened(desk, row_id).text
+    assert desk.row(row_id).completed_at >= desk.row(row_id).created_at, "else it took less than no time"
 
 
 def test_replay_asks_for_the_inputs_in_the_form_and_sends_nothing_by_itself(desk: Desk):
@@ -368,18 +393,24 @@ BACKTICKS = "`a` ``b`` ` **c** ![i](/i.png) `"  # these end a code span, and wha
 # Around a code span that holds backticks Markdown drops one space at each end.
 
 
+def facts_of(screen: Screen) -> str:
+    (facts,) = [each.value for each in screen.at.caption if "Lamina's id" in each.value]
+    return read_markdown(facts)
+
+
+def errors_of(screen: Screen) -> list[str]:
+    return [read_markdown(element.value) for element in screen.at.error]
+
+
 def test_hostile_references_are_shown_letter_by_letter(desk: Desk):
     screen = desk.open("execution")
     for text in (*HOSTILE_NAMES.values(), BACKTICKS):
         row_id = register(desk, f"e-{len(text)}", reference=text)
-        assert f"**Reference** {text} ·" in screen.go("execution", id=str(row_id)).expect_no_traceback().text
+        assert f"Reference\ufffd\ufffd {text} · " in facts_of(
+            screen.go("execution", id=str(row_id)).expect_no_traceback()
+        )
         assert screen.go("executions").rows()[0]["reference"] == text
         assert paste(screen, text).params == {"id": str(row_id)}
-
-
-def facts_of(screen: Screen) -> str:
-    (facts,) = [each.value for each in screen.at.caption if "Lamina's id" in each.value]
-    return read_markdown(facts)
 
 
 def test_hostile_ids_are_shown_letter_by_letter(desk: Desk):
@@ -387,12 +418,13 @@ def test_hostile_ids_are_shown_letter_by_letter(desk: Desk):
     for text in HOSTILE_NAMES.values():
         row_id = register(desk, text)
         facts = facts_of(screen.go("execution", id=str(row_id)).expect_no_traceback())
-        assert f"**Lamina's id** {text} · **Started**" in facts
+        assert f"Lamina's id\ufffd\ufffd {text} · \ufffd\ufffdStarted" in facts
         assert screen.go("executions").rows()[0]["id"] == text[:8]
 
 
 def test_an_id_with_backticks_is_shown_letter_by_letter(desk: Desk):
-    assert f"**Lamina's id**  {BACKTICKS}  · **Started**" in facts_of(opened(desk, register(desk, BACKTICKS)))
+    facts = facts_of(opened(desk, register(desk, BACKTICKS)))
+    assert f"Lamina's id\ufffd\ufffd {BACKTICKS} · \ufffd\ufffdStarted" in facts
 
 
 def suggestions(desk: Desk, *names: str) -> list[str]:
@@ -411,7 +443,7 @@ def test_hostile_ids_are_suggested_letter_by_letter(desk: Desk):
 
 
 def test_an_id_with_backticks_is_suggested_letter_by_letter(desk: Desk):
-    assert suggestions(desk, BACKTICKS) == [f" {BACKTICKS} "]
+    assert suggestions(desk, BACKTICKS) == [BACKTICKS]
 
 
 def test_hostile_ids_that_lamina_does_not_know_are_told_letter_by_letter(desk: Desk):
@@ -419,10 +451,10 @@ def test_hostile_ids_that_lamina_does_not_know_are_told_letter_by_letter(desk: D
     lost, screen = desk.start(APP), desk.open("executions")
     for text in (*HOSTILE_NAMES.values(), BACKTICKS, "x" * 5_000):
         track(screen.go("executions"), text)
-        assert screen.errors == [f"Lamina knows no execution {text} in this workspace (404)."]
+        assert errors_of(screen) == [f"Lamina knows no execution {text} in this workspace (404)."]
         screen.go("execution", id=str(lost)).widget("text_input", "It exists").set_value(text)
         screen.run().press("Link this id").expect_no_traceback()
-        assert any(f"Lamina knows no execution {text} (404)." in error for error in screen.errors)
+        assert any(f"Lamina knows no execution {text} (404)." in error for error in errors_of(screen))
 
 
 def test_lamina_s_page_of_a_hostile_id_is_that_execution_s(desk: Desk):

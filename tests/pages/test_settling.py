@@ -108,6 +108,16 @@ def test_what_is_known_to_have_other_inputs_is_not_suggested_and_the_same_inputs
     assert suggested(opened(desk, row_id)) == ["same", "unknown"]
 
 
+@pytest.mark.xfail(strict=True, reason="What is gone at Lamina is suggested, though it cannot be linked any more.")
+def test_what_lamina_no_longer_knows_is_not_suggested(desk: Desk):
+    row_id = lose_answer(desk)
+    gone = register(desk, "gone")
+    for _ in range(3):
+        desk.refresh(gone)
+    assert desk.row(gone).status == "gone"
+    assert suggested(opened(desk, row_id)) == []
+
+
 def test_however_many_have_other_inputs_the_one_that_fits_is_suggested(desk: Desk):
     row_id = lose_answer(desk)
     for number in range(6):
