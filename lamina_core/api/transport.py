@@ -35,6 +35,7 @@ class RepeatingTransport(httpx.BaseTransport):
         self._clock = clock
         self._rng = rng
         self._may_repeat = may_repeat
+        self._is_closed = False
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send the request, again where that is safe and may help."""
@@ -49,17 +50,18 @@ class RepeatingTransport(httpx.BaseTransport):
                 response = self._inner.handle_request(request)
             except httpx.TransportError as error:
                 # A slow server is not helped by asking twice.
-                if isinstance(error, httpx.ReadTimeout) or not self._may_repeat():
+                if isinstance(error, httpx.ReadTimeout) or self._is_closed or not self._may_repeat():
                     raise
             else:
-                if response.status_code not in _REPEATED_STATUSES or not self._may_repeat():
+                if response.status_code not in _REPEATED_STATUSES or self._is_closed or not self._may_repeat():
                     return response
                 response.close()
             self._clock.sleep(pause * self._rng.uniform(0.8, 1.2))
         return self._inner.handle_request(request)
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; what was being read by them is not asked for again."""
+        self._is_closed = True
         self._inner.close()
 
 

@@ -424,3 +424,27 @@ def test_tls_that_fails_was_surely_not_sent(lamina, open_client, generation):
         start(client)
     assert raised.value.sent is False
     assert lamina.log("requests") == []
+
+
+def test_a_client_that_was_closed_meanwhile_repeats_nothing(open_client):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = open_client(f"http://127.0.0.1:{listener.getsockname()[1]}", Generation.EXECUTIONS)
+        failed: list[Exception] = []
+
+        def read() -> None:
+            try:
+                client.get("e-1")
+            except errors.ApiError as error:
+                failed.append(error)
+
+        reading = threading.Thread(target=read)
+        reading.start()
+        asked, _ = listener.accept()
+        with asked:
+            asked.recv(1_000)
+            client.close()
+        reading.join(10)
+        assert isinstance(failed[0], errors.ApiUnreachable)
+        listener.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            listener.accept()
