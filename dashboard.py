@@ -25,7 +25,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 import lamina_core.api
-from lamina_core import config, errors, identity, ingest, logs, runtime
+from lamina_core import config, errors, exporting, identity, ingest, logs, runtime
 from lamina_core.guard import Guard
 from lamina_core.webhooks import receiver
 from pages import components
@@ -102,6 +102,11 @@ async def register_executions(request: Request) -> JSONResponse:
     return await runtime.current().ingest.receive(request)
 
 
+async def send_export(request: Request) -> Response:
+    """`GET /export/<token>`."""
+    return await runtime.current().exporting.answer(request)
+
+
 async def tell_health(request: Request) -> JSONResponse:  # noqa: ARG001 - Starlette hands it over
     """`GET /healthz`: the process answers."""
     return JSONResponse({"ok": True})
@@ -136,6 +141,7 @@ app = st.App(
     routes=[
         Route(receiver.PATH, receive_delivery, methods=METHODS),
         Route(ingest.PATH, register_executions, methods=METHODS),
+        Route(exporting.PATH + "{token:path}", send_export),
         Route("/healthz", tell_health),
         Route("/readyz", tell_readiness),
         Route("/metrics", tell_metrics),

@@ -2,10 +2,10 @@
 
 import sys
 
-from benchmarks import desk, polling, receiver
+from benchmarks import desk, failures, polling, receiver
 from benchmarks.figures import keep, print_table
 
-BENCHES = {"desk": desk.measure, "polling": polling.measure, "receiver": receiver.measure}
+BENCHES = {"desk": desk.measure, "failures": failures.measure, "polling": polling.measure, "receiver": receiver.measure}
 
 
 def main() -> None:

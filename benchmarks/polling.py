@@ -2,14 +2,8 @@
 
 The system is closed: N executions are in flight, and one that was noticed to have ended is replaced at once. The
 latency of an execution is the time from its end until it is noticed. All players meet the same starts in the same
-order and have the same ones counted; the ones before fill the policy's history, which is empty at first.
-
-Bounds on the mean latency with R polls a second; the last two come from grids:
-- flow: an end that no webhook tells costs a poll, so that at most R of them a second are noticed;
-- fluid: hazards known and steady between two reads, reads as often as one likes, no webhooks. No proof stands behind
-  it: where reads are some tenths of a duration apart, the oracle is a few per cent below it;
-- relaxed: distributions known, the guide's shortest intervals kept, R kept on average only. Each app's reads are
-  planned for the least latency + price * reads, at the price of a read for which this bounds most.
+order and have the same ones counted; the ones before fill the policy's history, which is empty at first. The bounds
+are those of `bounds`.
 
 The oracle knows every app's true distribution, but no outcome, and has the same intervals and the same bucket. It
 reads the execution for which a read now is right at the highest price. While its bucket is not full it saves tokens
@@ -31,68 +25,30 @@ from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from functools import cache
+from datetime import datetime, timedelta
 
-import numpy as np
-import numpy.typing as npt
-
+from benchmarks.bounds import (
+    AGES,
+    APPS,
+    EPOCH,
+    LIMIT,
+    SHARES,
+    SIGMA,
+    WEBHOOK_AFTER,
+    App,
+    Setting,
+    SimulatedClock,
+    bounds,
+    plan,
+)
 from benchmarks.figures import Figure
-from lamina_core.domain import Kind, Pollable
+from lamina_core.domain import Pollable
 from lamina_core.polling import schedule
 from lamina_core.polling.budget import Budget
 from lamina_core.polling.poller import TICK
 
-LIMIT, WINDOW = 100, 60.0  # requests, in any so many seconds
-SIGMA = 0.35  # of the logarithm of every app's durations
-WEBHOOK_AFTER, WEBHOOK_LOST = 0.4, 0.05  # seconds after the end; how probable it is that none comes
+WINDOW = 60.0  # seconds, in any of which Lamina answers LIMIT requests
 SESSIONS, SLOWEST_ANSWER = 3, 0.5  # of the naive poller; seconds, without which its sessions stay in step for ever
-AGES, OLDEST = 600, 4.5  # steps in a grid of ages, and about where it ends, in medians
-PRICES = np.geomspace(1e-3, 1e6, 60)  # of a read, in seconds of latency
-EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
-NORMAL = statistics.NormalDist()
-MIX = (  # kind, share of the starts, medians of the apps in seconds
-    (Kind.IMAGE, 0.5, (7.0, 9.5, 12.0, 14.5, 17.0)),
-    (Kind.MULTI_STEP, 0.3, (24.0, 32.0, 40.0, 48.0, 56.0)),
-    (Kind.VIDEO, 0.2, (72.0, 96.0, 120.0, 144.0, 168.0)),
-)
-
-
-@dataclass(frozen=True)
-class App:
-    """`share` of the starts; `median` in seconds, before any stretch."""
-
-    name: str
-    kind: Kind
-    share: float
-    median: float
-
-
-APPS = [App(f"{kind} {each}", kind, share / len(medians), each) for kind, share, medians in MIX for each in medians]
-SHARES = [app.share for app in APPS]
-
-
-@dataclass(frozen=True)
-class Setting:
-    """`stretch` multiplies all durations; `warm_up` starts come before the `counted` ones."""
-
-    in_flight: int
-    webhooks: bool = False
-    stretch: float = 1.0
-    warm_up: int = 1000
-    counted: int = 4000
-    seeds: int = 3
-
-    @property
-    def name(self) -> str:
-        stretched = f" x{self.stretch:.0f}" if self.stretch != 1 else ""
-        return f"N={self.in_flight}{stretched}{' webhooks' if self.webhooks else ''}"
-
-    @property
-    def lost(self) -> float:
-        """Return the share of ends that only a read finds."""
-        return WEBHOOK_LOST if self.webhooks else 1.0
-
 
 HELD_TO_ORACLE = [Setting(5), Setting(20), Setting(100, stretch=5)]
 SETTINGS = [
@@ -102,20 +58,6 @@ SETTINGS = [
     *(Setting(in_flight, webhooks=True) for in_flight in (5, 20, 100)),
     Setting(1000, webhooks=True, warm_up=20_000, counted=20_000, seeds=1),
 ]
-
-
-class SimulatedClock:
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def now(self) -> datetime:
-        return EPOCH + timedelta(seconds=self.seconds)
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    def sleep(self, seconds: float) -> None:
-        self.seconds += seconds
 
 
 @dataclass(frozen=True)
@@ -267,72 +209,6 @@ class Naive(Run):
                 heapq.heappush(self._turns, (again, number, interval))
                 return self.open[number]
         return None
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How an app is best read, for each of PRICES.
-
-    `step`: seconds between two ages of its grid. `cost`, of shape (prices,): an execution's, in seconds of latency.
-    `worth`, of shape (age when last seen open, age now): logarithm of the highest price at which to read now.
-    """
-
-    step: float
-    cost: npt.NDArray[np.float64]
-    worth: npt.NDArray[np.float32]
-
-
-@cache
-def plan(app: App, stretch: float, lost: float) -> Plan:
-    """Find the best next reads, backwards from the oldest age."""
-    median, rest = app.median * stretch, schedule.INTERVALS[app.kind][0]
-    gap = math.ceil(rest * AGES / (OLDEST * median))  # a rest in steps, a whole number
-    ages = rest / gap * np.arange(AGES + 1)
-    deviations = np.log(np.maximum(ages, 1e-9) / median) / SIGMA
-    ended = np.array([NORMAL.cdf(each) for each in deviations])
-    moment = median * math.exp(SIGMA**2 / 2) * np.array([NORMAL.cdf(each - SIGMA) for each in deviations])
-    cost = np.zeros((AGES + 1, len(PRICES)))
-    worth = np.full((AGES + 1, AGES + 1), np.log(PRICES[-1]), np.float32)
-    for seen in range(AGES - 1, -1, -1):
-        first = min(seen + gap, AGES) if seen else 1  # the rest is one between two reads
-        found = ended[first:] - ended[seen]
-        latency = lost * (ages[first:] * found - (moment[first:] - moment[seen]))
-        reads = 1 - ended[first:] + lost * found
-        total = latency[:, None] + PRICES * reads[:, None] + cost[first:]
-        best = total.argmin(axis=0)
-        cost[seen] = total[best, range(len(PRICES))]
-        worth[seen] = np.interp(ages, np.maximum.accumulate(ages[first + best]), np.log(PRICES))
-    return Plan(rest / gap, cost[0], worth)
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """Seconds of mean latency; `price` of a read is the one that gives `relaxed`."""
-
-    flow: float
-    fluid: float
-    relaxed: float
-    price: float
-
-
-@cache
-def bounds(setting: Setting) -> Bounds:
-    rate = Budget(LIMIT, SimulatedClock())._polls.rate
-    each, told = setting.in_flight / rate, (1 - setting.lost) * WEBHOOK_AFTER
-    duration = setting.stretch * math.exp(SIGMA**2 / 2) * sum(app.share * app.median for app in APPS)
-    # The mean root of the hazard at a random instant is the integral of sqrt(density * still open) / mean duration.
-    ages, step = np.linspace(1e-3, 8, 8000, retstep=True)  # in medians
-    density = [NORMAL.pdf(math.log(age) / SIGMA) / (age * SIGMA) for age in ages]
-    still_open = [NORMAL.cdf(-math.log(age) / SIGMA) for age in ages]
-    root = np.sqrt(np.multiply(density, still_open)).sum() * step
-    mean_root = root * sum(app.share * math.sqrt(app.median * setting.stretch) for app in APPS) / duration
-    fluid = (1 + (setting.in_flight - 1) * duration * mean_root**2) / (2 * rate)
-    # Reads per execution are at most (duration + latency) / each; the price weighs that against the latency.
-    cost = np.sum([app.share * plan(app, setting.stretch, setting.lost).cost for app in APPS], axis=0)
-    relaxed = told + (cost - PRICES / each * (duration + told)) / (1 + PRICES / each)
-    best = int(relaxed.argmax())
-    flow = max(told, setting.lost * each - duration)
-    return Bounds(flow, float(fluid), float(relaxed[best]), float(PRICES[best]))
 
 
 class Oracle(Run):

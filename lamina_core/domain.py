@@ -69,6 +69,7 @@ class Origin(StrEnum):
 
     FORM = "form"
     REPLAY = "replay"
+    BULK = "bulk"  # a replay of many at once
     REGISTERED = "registered"  # a backend that started it, or an operator, told us
     IMPORTED = "imported"  # from a file, or from Lamina's list
     WEBHOOK = "webhook"  # a verified webhook named it

@@ -15,12 +15,15 @@ from lamina_core.api.client import Estimate
 from lamina_core.domain import App, Parameter
 from lamina_core.errors import FieldProblem
 
+_SPELT = 80  # signs of a value that a message shows
+
 
 @dataclass
 class Draft:
     """A form being filled; its token makes of a double click one start.
 
     `started` is the execution that it became, and when: a second click may come after the first has done its work.
+    The form of a replay has the `old_inputs` where they are known, and of them `notes`: what cannot be sent today.
     """
 
     app: App
@@ -29,6 +32,9 @@ class Draft:
     problems: list[FieldProblem] = field(default_factory=list)
     estimate: Estimate | None = None
     replay_of: int | None = None
+    old_inputs: Mapping[str, Any] | None = None
+    old_outputs: tuple[str, ...] = ()
+    notes: list[FieldProblem] = field(default_factory=list)
     started: tuple[int, datetime] | None = None
 
 
@@ -42,6 +48,53 @@ def default_inputs(app: App) -> dict[str, Any]:
         for parameter in app.parameters or ()
         if parameter.has_default and not _check_value(parameter, parameter.default)
     }
+
+
+def replay_inputs(app: App, old: Mapping[str, Any]) -> tuple[dict[str, Any], list[FieldProblem]]:
+    """Return old inputs as the app's parameters of today allow them, and what stands in the way of the others.
+
+    Nothing is filled in: a default of today may be another than the one that the old execution ran with.
+    What would surely be refused is left out and named with its old value, for an operator to decide on.
+    """
+    inputs, problems = dict(old), []
+    for parameter in app.parameters or ():
+        given = {name: old[name] for name in parameter.identities if old.get(name) is not None}
+        for name, value in given.items():
+            problem = _check_value(parameter, value)
+            if problem:
+                code, message = problem
+                del inputs[name]
+                told = _describe_gone(parameter, value) if code == "invalid_option" else f". {message}"
+                problems.append(FieldProblem(parameter.name, code, f"Was {spell(value)}{told}"))
+        if not given and parameter.needs_value:
+            message = "It is not among the old inputs and has no default: give a value."
+            problems.append(FieldProblem(parameter.name, "missing_no_default", message))
+    for name in vanished_inputs(app, old):
+        del inputs[name]
+        message = f"Was {spell(old[name])}. The app has no such parameter any more."
+        problems.append(FieldProblem(name, "unknown_parameter", message))
+    return inputs, problems
+
+
+def vanished_inputs(app: App, old: Mapping[str, Any]) -> list[str]:
+    """Return the names among old inputs that are no parameter any more; none where the parameters are unknown."""
+    if app.parameters is None:
+        return []
+    known = {name for parameter in app.parameters for name in parameter.identities}
+    return [name for name in old if name not in known]
+
+
+def _describe_gone(parameter: Parameter, value: Any) -> str:
+    if not isinstance(value, list):
+        return ", which is no option any more."
+    gone = ", ".join(spell(option) for option in value if option not in parameter.options)
+    return f". No option any more: {gone}."
+
+
+def spell(value: Any) -> str:
+    """Return a value as JSON, a long one cut."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _SPELT else text[: _SPELT - 1] + "…"
 
 
 def check_inputs(app: App, inputs: Mapping[str, Any]) -> list[FieldProblem]:
@@ -67,6 +120,8 @@ def _check_value(parameter: Parameter, value: Any) -> tuple[str, str] | None:
         chosen = value if isinstance(value, list) else [value]
         if not all(option in parameter.options for option in chosen):
             return "invalid_option", "It must be one of the options, letter by letter."
+    if parameter.type == "text" and not isinstance(value, str | int | float):
+        return "invalid_type", "It must be a text."
     return None
 
 

@@ -8,6 +8,7 @@ DeskError
 │   └── StoreForeign        the database belongs to another Lamina
 ├── SignatureRejected       a webhook does not prove that Lamina sent it; carries a reason code
 ├── OperationRefused        an operator may not do this, or not in this state
+│   └── BudgetUsedUp        not now: no request is left of those that Lamina allows
 └── ApiError                a request to Lamina did not give a usable answer
     ├── ApiUnreachable      no answer came; `sent` says whether Lamina may have seen the request
     ├── ApiUnreadable       an answer came that is not what the contract says
@@ -56,6 +57,10 @@ class SignatureRejected(DeskError):
 
 class OperationRefused(DeskError):
     """An operator's action is not allowed for this role or in this state."""
+
+
+class BudgetUsedUp(OperationRefused):
+    """The requests that Lamina allows per minute are used up; the same action may be tried again."""
 
 
 @dataclass(frozen=True)

@@ -52,10 +52,11 @@ def read_rows(source: io.BufferedReader) -> Iterator[Row]:
 
 def _read_json_lines(source: io.BufferedReader) -> Iterator[Row]:
     for number, line in enumerate(source, start=1):
-        if not line.strip():
+        content = line.removeprefix(codecs.BOM_UTF8 if number == 1 else b"").strip()
+        if not content:
             continue
         try:
-            yield Row(number, wire.parse_json(line.strip()))
+            yield Row(number, wire.parse_json(content))
         except ValueError as error:
             yield Row(number, problem=f"this is not JSON: {error}")
 

@@ -13,13 +13,17 @@ import sqlalchemy as sa
 
 from lamina_core import progress
 from lamina_core.api import wire
-from lamina_core.domain import Absence, Event, Report, Source, Update, Verdict
+from lamina_core.domain import Absence, Event, Report, Source, Status, Update, Verdict
 from lamina_core.progress import Effect
-from lamina_core.store import deliveries, events, executions, remote
+from lamina_core.store import deliveries, events, executions, failures, remote
 from lamina_core.store.deliveries import DUPLICATE, Arrival, Finding, Kept
-from lamina_core.store.remote import PayloadChange, RemoteState
+from lamina_core.store.failures import Noted
+from lamina_core.store.remote import Outputs, PayloadChange, RemoteState
+from lamina_core.triage.fingerprint import find_cause
 
 log = logging.getLogger(__name__)
+
+_MAY_HAVE_FAILED = frozenset({Status.COMPLETED, Status.FAILED, Status.START_FAILED})
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ def apply_updates(connection: sa.Connection, updates: Sequence[Update], now: dat
     """Bring executions up to what Lamina said, in the caller's transaction; idempotent and monotonic."""
     states, rows = _lock_rows(connection, updates)
     outputs = remote.outputs_of(connection, [state.id for state in states.values() if state.status.terminal])
+    before = {state.id: state.status for state in states.values()}
     named: dict[int, str] = {}
     inherited: list[Update] = []
     changes: list[PayloadChange] = []
@@ -51,7 +56,7 @@ def apply_updates(connection: sa.Connection, updates: Sequence[Update], now: dat
     outcomes = []
     for update, row_id in zip(updates, rows, strict=True):
         state = states.get(row_id) if row_id is not None else None
-        checked = _check_name(connection, state, update, inherited) if state is not None else None
+        checked = _check_name(connection, state, update, inherited, now) if state is not None else None
         if state is None or checked is None:
             outcomes.append(Outcome(Effect.STALE if state else Effect.UNKNOWN_EXECUTION, state.id if state else None))
             continue
@@ -60,6 +65,8 @@ def apply_updates(connection: sa.Connection, updates: Sequence[Update], now: dat
         if checked.report is not None and state.execution_id is None:
             named[state.id] = checked.report.execution_id
             states[state.id] = replace(step.state, execution_id=checked.report.execution_id)
+        if step.state.created_at != state.created_at:
+            remote.date(connection, state.id, step.state.created_at)
         if step.change != PayloadChange(state.id):
             changes.append(step.change)
         if step.change.outputs is not None:
@@ -70,10 +77,33 @@ def apply_updates(connection: sa.Connection, updates: Sequence[Update], now: dat
         remote.name(connection, row_id, execution_id)
     remote.write_remote(connection, list(states.values()), changes)
     events.append_all(connection, told)
+    changed = {outcome.execution for outcome in outcomes if outcome.effect is Effect.CHANGED}
+    _note_failures(connection, [state for state in states.values() if state.id in changed], before, outputs, now)
     apply_waiting(connection, named.values(), now)
     if inherited:
         apply_updates(connection, inherited, now)
     return outcomes
+
+
+def _note_failures(
+    connection: sa.Connection,
+    changed: Sequence[RemoteState],
+    before: Mapping[int, Status],
+    outputs: Mapping[int, Outputs],
+    now: datetime,
+) -> None:
+    """Put what failed into its group, take out what is no failure any more, and close what a replay has mended."""
+    noted, mended = [], {}
+    for state in changed:
+        cause = find_cause(state.app_id, state.status, state.error_message, outputs.get(state.id, ()))
+        if cause is not None or before[state.id] in _MAY_HAVE_FAILED:
+            failed_at = state.completed_at or state.updated_at
+            noted.append(Noted(state.id, state.app_name, cause, state.error_message, failed_at))
+        if cause is None and state.status is Status.COMPLETED and state.replay_of is not None:
+            mended[state.id] = state.replay_of
+    failures.note(connection, noted, now)
+    for replay, original in sorted(mended.items()):
+        failures.close_originals(connection, replay, original, now)
 
 
 def _lock_rows(connection: sa.Connection, updates: Sequence[Update]) -> tuple[dict[int, RemoteState], list[int | None]]:
@@ -124,7 +154,7 @@ def _find_by_token(connection: sa.Connection, update: Update, report: Report) ->
 
 
 def _check_name(
-    connection: sa.Connection, state: RemoteState, update: Update, inherited: list[Update]
+    connection: sa.Connection, state: RemoteState, update: Update, inherited: list[Update], now: datetime
 ) -> Update | None:
     """Return what an update says once its id is compared with ours; None if it is about another execution.
 
@@ -146,6 +176,7 @@ def _check_name(
         if report is not None and other.reported_as_of is not None:
             read = wire.report_from(report)
             inherited.append(Update(Source.POLL, other.reported_as_of, state.id, report=read))
+        failures.forget(connection, other.id, state.id, now)
         remote.absorb(connection, state.id, other.id)
     return update
 

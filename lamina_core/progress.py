@@ -45,8 +45,10 @@ def advance(state: RemoteState, outputs: Outputs, update: Update, now: datetime)
     if update.report is None:
         return _take_absence(state, update, now)
     report, change, event = update.report, PayloadChange(state.id), None
+    if report.created_at is not None and not state.is_ours:
+        state = replace(state, created_at=report.created_at)  # of others' starts Lamina's clock knows best
     effect = judge(state, outputs, update, report)
-    columns: dict[str, Any] = {"missing_count": 0}
+    columns: dict[str, Any] = {"missing_count": 0, "started_at": state.started_at or report.started_at}
     if effect is Effect.CHANGED:
         columns |= {
             "status": report.status,

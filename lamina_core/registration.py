@@ -47,10 +47,13 @@ class Answer:
 
 
 def check_text(value: object) -> object:
-    """Return an id or a reference as it is; ValueError says what it must be."""
-    if isinstance(value, str) and (wire.clean_text(value) != value or not value.strip() or not value.isprintable()):
+    """Return an id or a reference without the blanks around it; ValueError says what it must be."""
+    if not isinstance(value, str):
+        return value
+    value = value.strip()
+    if not value or not value.isprintable() or wire.clean_text(value) != value:
         raise ValueError("must be printable text")
-    if isinstance(value, str) and len(value) > _TEXT_LENGTH:
+    if len(value) > _TEXT_LENGTH:
         raise ValueError(f"must have at most {_TEXT_LENGTH} characters")
     return value
 

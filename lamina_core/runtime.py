@@ -5,7 +5,7 @@ import logging
 import os
 import random
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypedDict
 from urllib.parse import urlsplit
@@ -14,9 +14,12 @@ from lamina_core import errors
 from lamina_core.adoption import Adoption
 from lamina_core.api.client import LaminaClient
 from lamina_core.api.outbound import LinkChecker
+from lamina_core.bulk.desk import BulkDesk
+from lamina_core.bulk.runner import BulkRunner
 from lamina_core.clock import Clock, SystemClock
 from lamina_core.config import DATA, Settings
 from lamina_core.domain import Generation
+from lamina_core.exporting import Exporting
 from lamina_core.ingest import Ingest
 from lamina_core.insights.probes import Probes
 from lamina_core.operations import Operations
@@ -26,6 +29,8 @@ from lamina_core.sandbox.server import Sandbox
 from lamina_core.store import deliveries, engine, notes
 from lamina_core.store.engine import Engines
 from lamina_core.store.writer import Writer
+from lamina_core.triage.groups import TriageDesk
+from lamina_core.triage.regrouping import Regrouping
 from lamina_core.webhooks import receiver
 from lamina_core.webhooks.keys import KeyRing
 from lamina_core.webhooks.receiver import Receiver
@@ -35,6 +40,7 @@ log = logging.getLogger(__name__)
 _UNCHECKED_AT_ONCE = 50
 _ADOPTING = timedelta(seconds=15)  # so that foreign webhooks cost a few requests a minute at most
 _IMPORTING = timedelta(seconds=15)
+_REGROUPING = timedelta(seconds=1)
 
 
 class _Shared(TypedDict):
@@ -50,6 +56,7 @@ class _Shared(TypedDict):
 class Runtime:
     """The parts of one process; `own_address` is where a browser on this machine reaches us."""
 
+    holder: str  # this process's name in leases
     settings: Settings
     clock: Clock
     rng: random.Random
@@ -60,12 +67,27 @@ class Runtime:
     keys: KeyRing
     receiver: Receiver
     ingest: Ingest
+    exporting: Exporting
     probes: Probes
     operations: Operations
+    triage: TriageDesk
+    bulks: BulkDesk
     links: LinkChecker
     poller: Poller
     sandbox: Sandbox | None
     own_address: str | None = None
+    bulk_runner: BulkRunner = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.bulk_runner = BulkRunner(
+            holder=self.holder,
+            engines=self.engines,
+            writer=self.writer,
+            operations=self.operations,
+            budget=self.budget,
+            clock=self.clock,
+            webhook_url=lambda: self.webhook_url,
+        )
 
     @property
     def webhook_url(self) -> str | None:
@@ -81,7 +103,7 @@ class Runtime:
         self.own_address = self.own_address or address
 
     def start(self) -> None:
-        """Start the sandbox, where there is none elsewhere, and the poller.
+        """Start the sandbox, where there is none elsewhere, the poller and the bulk operations.
 
         ConfigurationError if the sandbox's port is taken; everything is stopped then.
         """
@@ -92,9 +114,11 @@ class Runtime:
                 self.stop()
                 raise
         self.poller.start()
+        self.bulk_runner.start()
 
     def stop(self) -> None:
         """Stop every part, the last started first; what was handed to the writer is written."""
+        self.bulk_runner.stop()
         self.poller.stop()
         if self.sandbox is not None:
             self.sandbox.stop()
@@ -142,7 +166,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Runtime:
         observe=budget.observe,
         may_repeat=budget.take_poll,
     )
-    keys = KeyRing(engines, writer, client, clock)
+    keys = KeyRing(engines, writer, client, budget, clock)
     keys.load()
     deliveries_receiver = Receiver(writer, keys, clock)
     shared: _Shared = {
@@ -154,16 +178,18 @@ def build(settings: Settings, clock: Clock | None = None) -> Runtime:
         "generation": settings.generation,
     }
     operations = Operations(**shared)
+    holder = f"{socket.gethostname()}:{os.getpid()}:{rng.getrandbits(32):08x}"
     poller = Poller(
-        holder=f"{socket.gethostname()}:{os.getpid()}:{rng.getrandbits(32):08x}",
+        holder=holder,
         engines=engines,
         writer=writer,
         client=client,
         budget=budget,
         clock=clock,
-        chores=_chores(settings, engines, operations, Adoption(**shared), keys, deliveries_receiver),
+        chores=_chores(settings, shared, operations, keys, deliveries_receiver),
     )
     return Runtime(
+        holder=holder,
         settings=settings,
         clock=clock,
         rng=rng,
@@ -174,8 +200,11 @@ def build(settings: Settings, clock: Clock | None = None) -> Runtime:
         keys=keys,
         receiver=deliveries_receiver,
         ingest=Ingest(writer, settings.ingest_token, settings.generation, clock),
+        exporting=Exporting(engines, writer, clock, rng),
         probes=Probes(engines, writer, budget, clock),
         operations=operations,
+        triage=TriageDesk(engines, writer, clock),
+        bulks=BulkDesk(engines, writer, operations, clock, rng),
         links=LinkChecker(urlsplit(settings.base_url).netloc, clock),
         poller=poller,
         sandbox=_sandbox(settings, clock, rng) if settings.sandbox else None,
@@ -194,13 +223,12 @@ def _sandbox(settings: Settings, clock: Clock, rng: random.Random) -> Sandbox:
 
 
 def _chores(
-    settings: Settings,
-    engines: Engines,
-    operations: Operations,
-    adoption: Adoption,
-    keys: KeyRing,
-    deliveries_receiver: Receiver,
+    settings: Settings, shared: _Shared, operations: Operations, keys: KeyRing, deliveries_receiver: Receiver
 ) -> list[Chore]:
+    engines = shared["engines"]
+    adoption = Adoption(**shared)
+    regrouping = Regrouping(engines, shared["writer"], shared["clock"])
+
     def refresh_keys() -> None:
         if keys.is_stale():
             keys.refresh()
@@ -213,11 +241,13 @@ def _chores(
         for kept in waiting:
             deliveries_receiver.settle(kept)
 
+    # The ring takes from the budget by itself: its reads must not wait.
     chores = [
         Chore("reading the list of apps", timedelta(minutes=5), operations.refresh_apps, asks_lamina=True),
         Chore("reading the key set", timedelta(minutes=1), refresh_keys, asks_lamina=False),
         Chore("checking deliveries again", timedelta(seconds=5), settle_unchecked, asks_lamina=False),
         Chore("settling lost starts", timedelta(seconds=10), operations.expire_starts, asks_lamina=False),
+        Chore("grouping failures", _REGROUPING, regrouping.regroup_next, False, regrouping.is_unfinished),
         Chore("adopting executions", _ADOPTING, adoption.adopt_next, True, adoption.is_any_waiting),
     ]
     if settings.import_listed:

@@ -19,6 +19,7 @@ from lamina_core.api.client import LaminaClient
 from lamina_core.api.generations import Feature
 from lamina_core.clock import Clock
 from lamina_core.domain import (
+    IN_FLIGHT,
     UNSETTLED_START,
     Absence,
     App,
@@ -29,6 +30,7 @@ from lamina_core.domain import (
     Origin,
     Role,
     Source,
+    Status,
     Update,
 )
 from lamina_core.polling import pace
@@ -42,6 +44,7 @@ log = logging.getLogger(__name__)
 
 START_ANSWER_LIMIT = timedelta(seconds=65)  # the client's deadline + 30 s: no answer is on its way any more
 ANSWER_PATIENCE = 10.0  # seconds for which a database that takes nothing is asked again to keep a start's answer
+UNDER_WAY = IN_FLIGHT | UNSETTLED_START  # a replay that has no answer may be running too
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,9 @@ class StartRequest:
 
     `token` is random and made when the form is opened: the same token again, by a double click or a
     re-run of the screen, is the same start. It also travels in the webhook URL.
+
+    Two consents: `may_repeat`, where a replay of the same execution is under way or has completed already, and
+    `may_bill_twice`, where the start that is replayed may be running unseen.
     """
 
     token: str
@@ -57,6 +63,9 @@ class StartRequest:
     inputs: Mapping[str, Any]
     chosen_outputs: Sequence[str] = ()
     replay_of: int | None = None
+    may_repeat: bool = False
+    may_bill_twice: bool = False
+    in_bulk: bool = False
 
 
 def new_token(rng: random.Random) -> str:
@@ -96,6 +105,7 @@ class Starts:
         The intent is committed before the request leaves. Lamina's refusal makes the row `start_failed`; a
         lost answer makes it `start_unconfirmed`, and nothing is sent again, for it may be billed twice.
         `webhook_url` is the receiver's address without a token; None: Lamina is not asked for a webhook.
+        OperationRefused for a replay that its request does not consent to.
         """
         require(operator, Role.OPERATOR)
         _require_json(request.inputs)
@@ -103,7 +113,8 @@ class Starts:
             raise errors.OperationRefused("Choosing outputs needs LAMINA_API_GENERATION=runs.")
         self._budget.take_action()
         row_id, is_new = self._writer.run(
-            lambda connection: self._record_intent(connection, operator, request, webhook_url is not None)
+            lambda connection: self._record_intent(connection, operator, request, webhook_url is not None),
+            order=request.replay_of or 0,
         )
         if not is_new:
             return row_id
@@ -137,7 +148,7 @@ class Starts:
                 raise errors.OperationRefused(f"This form was already sent, with other inputs, as #{known}.")
             return known, False
         if request.replay_of is not None:
-            known_here(executions.find(connection, request.replay_of), request.replay_of)
+            _require_consent(connection, request, request.replay_of)
         now = self._clock.now()
         intent = Intent(
             token=request.token,
@@ -147,7 +158,7 @@ class Starts:
             generation=self._generation,
             inputs=request.inputs,
             chosen_outputs=request.chosen_outputs,
-            origin=Origin.FORM if request.replay_of is None else Origin.REPLAY,
+            origin=_origin(request),
             replay_of=request.replay_of,
             started_by=operator.name,
             webhook_expected=webhook_expected,
@@ -187,7 +198,8 @@ class Starts:
     ) -> int:
         """Start the same app with the same inputs again and return the new row's id.
 
-        `may_bill_twice` is the operator's consent, needed where the first start may be running unseen.
+        `may_bill_twice` is the operator's consent, needed where the first start may be running unseen, or a replay
+        of it is under way or has completed.
         """
         require(operator, Role.OPERATOR)
         with self._engines.reading() as connection:
@@ -196,16 +208,14 @@ class Starts:
             app = catalogue.find(connection, original.app_id)
         if payload is None or payload.inputs is None:
             raise errors.OperationRefused("The inputs of this execution are not known here. Start it from the form.")
-        if original.status in UNSETTLED_START and not may_bill_twice:
-            raise errors.OperationRefused(
-                "Whether Lamina accepted this start is not known: to start again may be billed twice."
-            )
         request = StartRequest(
             token=token,
             app=app or App(original.app_id, original.app_name, None, is_public=False),
             inputs=payload.inputs,
             chosen_outputs=payload.chosen_outputs if self._client.supports(Feature.CHOOSE_OUTPUTS) else (),
             replay_of=row_id,
+            may_repeat=may_bill_twice,
+            may_bill_twice=may_bill_twice,
         )
         return self.start(operator, request, webhook_url)
 
@@ -227,11 +237,35 @@ class Starts:
             return known_here(executions.find(connection, row_id), row_id)
 
 
+def _origin(request: StartRequest) -> Origin:
+    if request.in_bulk:
+        return Origin.BULK
+    return Origin.FORM if request.replay_of is None else Origin.REPLAY
+
+
 def known_here(execution: Execution | None, row_id: int) -> Execution:
     """Return the execution, or raise OperationRefused where the store has none."""
     if execution is None:
         raise errors.OperationRefused(f"There is no execution {row_id} in this store.")
     return execution
+
+
+def blocks_repeat(replay: Execution) -> bool:
+    """Say whether this replay is under way or has completed, so that one more needs an operator's consent."""
+    return replay.status in UNDER_WAY or replay.status is Status.COMPLETED
+
+
+def _require_consent(connection: sa.Connection, request: StartRequest, row_id: int) -> None:
+    """Raise OperationRefused for a replay that may do again what is done; others wait until this one is recorded."""
+    original = known_here(executions.find(connection, row_id, for_update=True), row_id)
+    if original.status in UNSETTLED_START and not request.may_bill_twice:
+        raise errors.OperationRefused(
+            f"Whether Lamina accepted the start of #{row_id} is not known: to start again may be billed twice."
+        )
+    known = [replay for replay in executions.replays_of(connection, row_id) if blocks_repeat(replay)]
+    if known and not request.may_repeat:
+        named = ", ".join(f"#{replay.id} ({replay.status.replace('_', ' ')})" for replay in known)
+        raise errors.OperationRefused(f"#{row_id} was replayed already: {named}. Another replay needs your consent.")
 
 
 def _require_json(inputs: Mapping[str, Any]) -> None:

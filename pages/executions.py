@@ -8,7 +8,7 @@ from lamina_core.insights import filters, listing, wording
 from lamina_core.insights.filters import ExecutionFilter
 from lamina_core.store import catalogue
 from lamina_core.store.search import Count
-from pages.components import frame, navigation, status, tables
+from pages.components import export, frame, navigation, selection, status, tables
 from pages.components.messages import shown
 
 parts = runtime.current()
@@ -45,7 +45,7 @@ def track(execution_id: str, reference: str) -> None:
 
 def show_tracking() -> None:
     """Let an operator take in an execution that others started."""
-    with st.popover("Track an id", width="stretch"), st.form("track", border=False):
+    with st.popover("Track an id"), st.form("track", border=False):
         st.caption("Takes in an execution that your product's backend started.")
         execution_id = st.text_input("Lamina's id of the execution")
         reference = st.text_input("Reference", help="The customer's own order or ticket number, if there is one")
@@ -60,7 +60,7 @@ def show_filters() -> None:
     st.session_state["filter_text"] = wanted.text or ""
     with engines.reading() as connection:
         names = {app.app_id: app.name for app in catalogue.all_apps(connection)}
-    text, app, time_range, tracking = st.columns([3, 2, 1.3, 1.1])
+    text, app, time_range, more = st.columns([3, 2, 1.3, 3.7])
     text.text_input(
         "Text",
         key="filter_text",
@@ -85,8 +85,10 @@ def show_filters() -> None:
         on_change=take_filters,
         label_visibility="collapsed",
     )
-    with tracking:
+    with more, st.container(horizontal=True):
         show_tracking()
+        export.show_export(wanted)
+        selection.show_all_matching(wanted, names)
 
 
 def show_statuses(counts: dict[Status, Count]) -> None:
@@ -127,16 +129,20 @@ def show_live_rows() -> None:
         with st.container(horizontal=True):
             show_statuses(changes.counts)
             if changes.newer.number and wanted.older_than is None and wanted.newer_than is None:
-                label = f"{format_count(changes.newer)} new"
-                if st.button(label, icon=":material/arrow_upward:", key="show_new", type="primary"):
+                label, held = f"{format_count(changes.newer)} new", selection.is_ticked(first)
+                why = "While rows are ticked, they stay as they are." if held else None
+                icon = ":material/arrow_upward:"
+                if st.button(label, icon=icon, key="show_new", type="primary", disabled=held, help=why):
                     st.rerun(scope="app")
         if changes.rows:
-            tables.show_executions(changes.rows, changes.as_of, "executions")
+            ticked = tables.show_executions(changes.rows, changes.as_of, selection.TABLE, tickable=True)
+            selection.take_ticks(wanted, ticked)
 
 
-first = listing.read_listing(engines, wanted, frame.now())
+first = selection.hold(wanted, lambda: listing.read_listing(engines, wanted, frame.now()))
 show_filters()
 st.fragment(show_live_rows, run_every=frame.refresh_interval())()
+selection.show_bar(wanted)
 if first.rows:
     show_page_links(first)
 elif wanted.to_params():

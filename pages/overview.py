@@ -7,13 +7,12 @@ import streamlit as st
 
 from lamina_core import runtime
 from lamina_core.domain import Source, Status, Verdict
-from lamina_core.insights import health, listing, wording
+from lamina_core.insights import failures, health, wording
+from lamina_core.insights.failures import OpenFailures
 from lamina_core.insights.health import FLIGHT_CAP, Health, Latency
-from lamina_core.store.search import Count
 from pages.components import frame, navigation, tables
 from pages.components.messages import shown
 
-_WINDOW = timedelta(hours=24)
 _ROWS = 12
 _WIDTH = 190  # pixels of a number: five beside each other, three on a narrow screen
 
@@ -24,14 +23,14 @@ def capped(number: int) -> str:
     return f"{number:,}+" if number >= FLIGHT_CAP else f"{number:,}"
 
 
-def show_numbers(state: Health, failures: Count) -> None:
+def show_numbers(state: Health, open_number: int) -> None:
     numbers = st.container(horizontal=True)
     numbers.metric(
-        "Failures, last 24 h",
-        f"{failures.number:,}{'+' if failures.capped else ''}",
+        "Open failures",
+        f"{open_number:,}",
         width=_WIDTH,
         border=True,
-        help="Failed, refused or unconfirmed executions that were started in the last 24 hours. Exact up to 1,000.",
+        help="Failed, not mended by a replay, not resolved, and of a kind that nobody ignores. Exact.",
     )
     numbers.metric(
         "In flight",
@@ -68,8 +67,8 @@ def describe_working(state: Health, latencies: Mapping[Source, Latency]) -> str:
     told = [f"Poller alive {wording.format_age(state.lease.heartbeat_at, state.as_of)}"]
     if state.next_due_at is not None:
         wait = (state.next_due_at - state.as_of).total_seconds()
-        due = f"{capped(state.due)} reads due" if state.due else f"next read in {max(wait, 0):.0f} s"
-        told.append(due)
+        next_read = "polling is paused" if state.paused_by else f"next read in {max(wait, 0):.0f} s"
+        told.append(f"{capped(state.due)} reads due" if state.due else next_read)
     for source, name in ((Source.DELIVERY, "webhooks"), (Source.POLL, "polls")):
         if seen := latencies.get(source):
             span = wording.format_span(timedelta(seconds=seen.median))
@@ -77,25 +76,45 @@ def describe_working(state: Health, latencies: Mapping[Source, Latency]) -> str:
     return ", ".join(told)
 
 
+def show_failures(found: OpenFailures, state: Health) -> None:
+    if not found.number:
+        st.success("No failure is open.", icon=":material/check_circle:")
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown("**Newest open failures**", width="content")
+        st.page_link(
+            navigation.build_pages()["failures"],
+            label=f"All {found.number:,} by their causes",
+            icon=":material/arrow_forward:",
+        )
+    tables.show_executions(found.rows, state.as_of, "failures")
+
+
+def show_unsettled(found: OpenFailures, state: Health) -> None:
+    """Draw the starts of which nobody knows what became of them: they wait for an operator, or for a webhook."""
+    if not found.unsettled:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown("**Starts to settle**", width="content")
+        count = found.unsettled_count
+        st.page_link(
+            navigation.build_pages()["executions"],
+            label=f"All {count.number:,}{'+' if count.capped else ''}",
+            icon=":material/arrow_forward:",
+            query_params={"status": Status.START_UNCONFIRMED},
+        )
+    tables.show_executions(found.unsettled, state.as_of, "unsettled")
+
+
 def show_overview() -> None:
     with shown():
         state = health.read_health(parts.engines, frame.now())
-        failures, count = listing.read_failures(parts.engines, state.as_of - _WINDOW, _ROWS)
-        show_numbers(state, count)
+        found = failures.read_open(parts.engines, state.as_of, _ROWS)
+        show_numbers(state, found.number)
         st.caption(describe_working(state, health.read_latencies(parts.engines)))
-        if failures:
-            st.markdown("**Newest failures**")
-            tables.show_executions(failures, state.as_of, "failures")
-            words = ",".join((Status.FAILED, Status.START_FAILED, Status.START_UNCONFIRMED))
-            st.page_link(
-                navigation.build_pages()["executions"],
-                label="All failures",
-                icon=":material/arrow_forward:",
-                query_params={"status": words},
-            )
-        else:
-            st.success("Nothing has failed in the last 24 hours.", icon=":material/check_circle:")
-        if not state.in_flight and not failures:
+        show_unsettled(found, state)
+        show_failures(found, state)
+        if not state.in_flight and not found.number:
             st.page_link(navigation.build_pages()["start"], label="Start an execution", icon=":material/play_circle:")
 
 

@@ -10,8 +10,10 @@ from lamina_core.api.generations import Feature
 from lamina_core.domain import Status
 from lamina_core.drafts import Draft
 from lamina_core.errors import FieldProblem
+from lamina_core.insights import replays
+from lamina_core.insights.replays import ReplayState
 from lamina_core.store import executions
-from pages.components import apps, frame, inputs_form, navigation
+from pages.components import apps, frame, inputs_form, navigation, replaying
 from pages.components.messages import describe, plain, shown
 
 _SECOND_CLICK = timedelta(seconds=2)  # a click on Start this soon after a start belongs to it
@@ -20,7 +22,10 @@ parts = runtime.current()
 
 
 def open_draft(app_id: str, replay_of: int | None) -> Draft:
-    """Return the form of this app as it was left; a fresh one after a start, with the inputs that were sent."""
+    """Return the form of this app as it was left; a fresh one after a start.
+
+    That one has the inputs that were sent, and for a replay, the old inputs once more.
+    """
     draft = st.session_state.get("draft")
     same = isinstance(draft, Draft) and draft.app.app_id == app_id and draft.replay_of == replay_of
     known = draft if isinstance(draft, Draft) and same else None
@@ -31,6 +36,10 @@ def open_draft(app_id: str, replay_of: int | None) -> Draft:
     app = parts.operations.open_app(app_id)
     draft = Draft(app, starts.new_token(parts.rng), known.inputs if known else drafts.default_inputs(app))
     draft.replay_of = replay_of
+    original = read_original(replay_of)
+    if original is not None and original.inputs is not None:
+        draft.inputs, draft.notes = drafts.replay_inputs(app, original.inputs)
+        draft.old_inputs, draft.old_outputs = original.inputs, original.chosen_outputs
     if parts.operations.supports(Feature.ESTIMATE):
         with shown():
             draft.estimate = parts.operations.estimate(app_id)
@@ -38,12 +47,16 @@ def open_draft(app_id: str, replay_of: int | None) -> Draft:
     return draft
 
 
-def start(draft: Draft, outputs: list[str]) -> None:
+def read_original(replay_of: int | None) -> ReplayState | None:
+    return None if replay_of is None else replays.read_replay_state(parts.engines, replay_of, frame.now())
+
+
+def start(draft: Draft, outputs: list[str], *, may_repeat: bool) -> None:
     """Send the start; a refusal brings the form back with the reasons at their fields."""
     draft.problems = drafts.check_inputs(draft.app, draft.inputs)
     if draft.problems:
         return
-    request = starts.StartRequest(draft.token, draft.app, draft.inputs, outputs, draft.replay_of)
+    request = starts.StartRequest(draft.token, draft.app, draft.inputs, outputs, draft.replay_of, may_repeat=may_repeat)
     try:
         row_id = parts.operations.start(frame.operator(), request, parts.webhook_url)
     except errors.DeskError as error:
@@ -70,10 +83,18 @@ def asked_replay(app_id: str) -> int | None:
     return int(text) if original is None or original.app_id == app_id else None
 
 
-def lacks_inputs(row_id: int) -> bool:
-    with parts.engines.reading() as connection:
-        payload = executions.find_payload(connection, row_id)
-    return payload is not None and payload.inputs is None
+def show_send(draft: Draft, outputs: list[str], original: ReplayState | None, *, ready: bool) -> None:
+    """Draw the button that sends the form; what differs stands below it, so that it stays under the cursor."""
+    agreed = original is not None and replaying.ask_consent(original)
+    if original is not None:
+        ready = ready and not original.unsettled and (agreed or not original.blocking)
+    label, icon = ("Start", ":material/play_arrow:") if draft.replay_of is None else ("Replay", ":material/replay:")
+    if st.button(
+        label, type="primary", icon=icon, shortcut="Ctrl+Enter", disabled=not ready, key=f"send:{draft.token}"
+    ):
+        start(draft, outputs, may_repeat=agreed)
+        st.rerun()
+    replaying.show_difference(draft, outputs)
 
 
 def show_draft(draft: Draft) -> None:
@@ -83,8 +104,11 @@ def show_draft(draft: Draft) -> None:
         st.query_params.clear()
         st.rerun()
     st.caption(plain(draft.app.description or ""))
-    if draft.replay_of is not None and lacks_inputs(draft.replay_of):
-        st.info(f"This replays #{draft.replay_of}, whose inputs are not known here: fill them in.", icon="✍️")
+    original = read_original(draft.replay_of)
+    if original is not None:
+        replaying.show_head(original)
+    elif draft.replay_of is not None:
+        st.error(f"There is no execution {draft.replay_of} in this store.", icon="⚠️")
     form, side = st.columns([3, 1], gap="large")
     with side:
         outputs = apps.show_side(draft)
@@ -92,11 +116,8 @@ def show_draft(draft: Draft) -> None:
         inputs = inputs_form.show_inputs(draft)
         if inputs is not None:
             draft.inputs = inputs
-        if st.button(
-            "Start", type="primary", icon=":material/play_arrow:", shortcut="Ctrl+Enter", disabled=inputs is None
-        ):
-            start(draft, outputs)
-            st.rerun()
+        ready = inputs is not None and (draft.replay_of is None or original is not None)
+        show_send(draft, outputs, original, ready=ready)
         with st.expander("Copy as curl", icon=":material/terminal:"):
             settings = parts.settings
             command = curl.build_start(

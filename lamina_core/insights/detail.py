@@ -8,9 +8,10 @@ import sqlalchemy as sa
 from lamina_core.api import wire
 from lamina_core.domain import Delivery, Event, Execution, Output, Status
 from lamina_core.settlement import CANDIDATE_AFTER, CANDIDATE_BEFORE
-from lamina_core.store import deliveries, events, executions
+from lamina_core.store import deliveries, events, executions, lineage
 from lamina_core.store.engine import Engines
 from lamina_core.store.executions import Payload
+from lamina_core.store.lineage import Lineage
 
 _CANDIDATES = 5
 
@@ -24,8 +25,7 @@ class Detail:
     outputs: tuple[Output, ...]
     timeline: list[Event]
     deliveries: list[Delivery]
-    original: Execution | None
-    replays: list[Execution]
+    lineage: Lineage
     candidates: list[Execution]  # others started them; they fit a start without an answer by app and time
     as_of: datetime
 
@@ -43,8 +43,7 @@ def read_detail(engines: Engines, row_id: int, now: datetime) -> Detail | None:
             outputs=tuple(wire.output_from(output) for output in payload.outputs),
             timeline=events.of_execution(connection, row_id),
             deliveries=deliveries.of_execution(connection, row_id),
-            original=executions.find(connection, execution.replay_of) if execution.replay_of else None,
-            replays=executions.replays_of(connection, row_id),
+            lineage=lineage.find_lineage(connection, row_id),
             candidates=_find_candidates(connection, execution, payload),
             as_of=now,
         )

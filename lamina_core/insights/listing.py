@@ -70,12 +70,5 @@ def find_pasted(engines: Engines, text: str) -> list[int]:
     return found
 
 
-def read_failures(engines: Engines, since: datetime, limit: int) -> tuple[tuple[Execution, ...], Count]:
-    """Return the newest failures since an instant, and how many there are."""
-    criteria = search.Criteria(frozenset({Status.FAILED, Status.START_FAILED, Status.START_UNCONFIRMED}), since=since)
-    with engines.reading() as connection:
-        return search.find_page(connection, criteria, limit).rows, search.count(connection, criteria)
-
-
 def _cursor(row: Execution) -> Cursor:
     return Cursor(row.created_at, row.id)

@@ -42,6 +42,10 @@ class _Bucket:
         self.tokens -= 1
         return True
 
+    def owe(self, now: float) -> None:
+        self.has_one(now)
+        self.tokens -= 1
+
 
 class Budget:
     """Shared by every thread; polls never wait, operators' actions wait a little."""
@@ -72,7 +76,7 @@ class Budget:
     def take_action(self) -> None:
         """Spend one request for an operator, from the polls' share where the operators' own is used up.
 
-        OperationRefused if none came free within PATIENCE seconds.
+        BudgetUsedUp if none came free within PATIENCE seconds.
         """
         ends = self._clock.monotonic() + PATIENCE
         while True:
@@ -81,17 +85,27 @@ class Budget:
                 if self._spend(self._actions, now) or self._spend(self._polls, now):
                     return
             if now >= ends:
-                raise errors.OperationRefused(
+                raise errors.BudgetUsedUp(
                     "The requests that Lamina allows per minute are used up. Try again in a minute."
                 )
             self._clock.sleep(0.1)
 
+    def take_anyway(self) -> None:
+        """Spend one request that can neither wait nor be left out; where none is left, later polls wait for it."""
+        with self._lock:
+            now = self._clock.monotonic()
+            self._polls.owe(now)
+            self._count(now)
+
     def _spend(self, bucket: _Bucket, now: float) -> bool:
         if not bucket.take(now):
             return False
+        self._count(now)
+        return True
+
+    def _count(self, now: float) -> None:
         self._spent.append(now)
         self._forget(now)
-        return True
 
     def _forget(self, now: float) -> None:
         while self._spent and self._spent[0] < now - 60:

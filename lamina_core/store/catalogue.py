@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from lamina_core.domain import App, Parameter, PlannedOutput
-from lamina_core.store.tables import AppTable
+from lamina_core.store.tables import AppTable, ExecutionTable
 
 
 def _app(document: Mapping[str, Any], fetched_at: datetime) -> App:
@@ -39,12 +39,23 @@ def replace_list(connection: sa.Connection, apps: Sequence[App], now: datetime) 
         if before is not None and app.parameters is None:
             app = replace(app, parameters=before.parameters, outputs=app.outputs or before.outputs)  # noqa: PLW2901
         _put(connection, app, position, now)
+        if before is None:
+            _name_executions(connection, app)
 
 
 def put(connection: sa.Connection, app: App, now: datetime) -> None:
     """Cache one app with its details."""
     wanted = sa.select(col(AppTable.position)).where(col(AppTable.app_id) == app.app_id)
-    _put(connection, app, connection.execute(wanted).scalar_one_or_none(), now)
+    known = connection.execute(wanted).one_or_none()
+    _put(connection, app, known and known.position, now)
+    if known is None:
+        _name_executions(connection, app)
+
+
+def _name_executions(connection: sa.Connection, app: App) -> None:
+    """Give those that were registered before their app was known here its name instead of its bare id."""
+    unnamed = (col(ExecutionTable.app_id) == app.app_id) & (col(ExecutionTable.app_name) == app.app_id)
+    connection.execute(sa.update(ExecutionTable).where(unnamed).values(app_name=app.name))
 
 
 def _put(connection: sa.Connection, app: App, position: int | None, now: datetime) -> None:

@@ -131,9 +131,10 @@ def _is_late(registration: Registration, now: datetime) -> bool:
     return registration.started_at is not None and now - registration.started_at > schedule.LATE_AFTER
 
 
-def find(connection: sa.Connection, row_id: int) -> Execution | None:
-    """Return one execution by our own id."""
-    row = connection.execute(sa.select(*ROW).where(col(ExecutionTable.id) == row_id)).one_or_none()
+def find(connection: sa.Connection, row_id: int, *, for_update: bool = False) -> Execution | None:
+    """Return one execution by our own id; `for_update` keeps it from others until the transaction ends."""
+    wanted = sa.select(*ROW).where(col(ExecutionTable.id) == row_id)
+    row = connection.execute(wanted.with_for_update() if for_update else wanted).one_or_none()
     return execution_from(row) if row else None
 
 
@@ -141,8 +142,10 @@ def find_payload(connection: sa.Connection, row_id: int) -> Payload | None:
     """Return the wide part of one execution."""
     wanted = sa.select(PayloadTable).where(col(PayloadTable.execution) == row_id)
     row = connection.execute(wanted).one_or_none()
-    if row is None:
-        return None
+    return _payload(row) if row else None
+
+
+def _payload(row: sa.Row[Any]) -> Payload:
     return Payload(
         inputs=row.inputs,
         chosen_outputs=tuple(row.chosen_outputs or ()),
@@ -150,6 +153,40 @@ def find_payload(connection: sa.Connection, row_id: int) -> Payload | None:
         last_report=row.last_report,
         problems=tuple(row.problems or ()),
     )
+
+
+def find_with_errors(connection: sa.Connection, after: int, limit: int) -> list[tuple[Execution, Outputs]]:
+    """Return the executions after this one that ended with an error, whole or in part, with their outputs."""
+    wanted = (
+        sa.select(*ROW, col(PayloadTable.outputs))
+        .join(PayloadTable, col(PayloadTable.execution) == col(ExecutionTable.id))
+        .where(
+            col(ExecutionTable.id) > after,
+            col(ExecutionTable.status).in_([Status.FAILED, Status.START_FAILED])
+            | ((col(ExecutionTable.status) == Status.COMPLETED) & col(ExecutionTable.error_message).is_not(None)),
+        )
+        .order_by(col(ExecutionTable.id))
+        .limit(limit)
+    )
+    rows: Iterable[sa.Row[Any]] = connection.execute(wanted)
+    return [(execution_from(row), tuple(row.outputs or ())) for row in rows]
+
+
+def find_inputs(connection: sa.Connection, ids: Collection[int]) -> dict[int, Mapping[str, Any] | None]:
+    """Return the inputs of executions, None for those that nobody told us."""
+    wanted = sa.select(col(PayloadTable.execution), col(PayloadTable.inputs))
+    rows = connection.execute(wanted.where(col(PayloadTable.execution).in_(ids)))
+    return {row.execution: row.inputs for row in rows}
+
+
+def find_replays(connection: sa.Connection, ids: Collection[int]) -> dict[int, list[Execution]]:
+    """Return the replays of executions, those without any left out."""
+    wanted = sa.select(*ROW).where(col(ExecutionTable.replay_of).in_(ids)).order_by(col(ExecutionTable.id))
+    found: dict[int, list[Execution]] = {}
+    for replay in (execution_from(row) for row in connection.execute(wanted)):
+        if replay.replay_of is not None:
+            found.setdefault(replay.replay_of, []).append(replay)
+    return found
 
 
 def id_by_token(connection: sa.Connection, token: str) -> int | None:
@@ -233,7 +270,10 @@ def find_unclaimed(
     until: datetime,
     limit: int,
 ) -> list[Execution]:
-    """Return executions of an app that nobody here started, oldest first, but those known to have other inputs."""
+    """Return executions of an app that nobody here started, oldest first.
+
+    Those known to have other inputs are left out, and those that Lamina no longer knows: nobody could link them.
+    """
     wanted = (
         sa.select(*ROW, col(PayloadTable.inputs))
         .join(PayloadTable, col(PayloadTable.execution) == col(ExecutionTable.id))
@@ -241,6 +281,7 @@ def find_unclaimed(
             col(ExecutionTable.app_id) == app_id,
             col(ExecutionTable.created_at).between(since, until),
             col(PayloadTable.start_token).is_(None),
+            col(ExecutionTable.status) != Status.GONE,
         )
         .order_by(col(ExecutionTable.created_at), col(ExecutionTable.id))
         .limit(_SEARCHED)

@@ -12,6 +12,7 @@ from lamina_core import errors
 from lamina_core.store.tables import NoteTable
 
 LAMINA = "lamina"  # {"name"}: its base URL, or "the sandbox"
+FINGERPRINTS = "fingerprints"  # {"version", "until"}: up to which execution they were made; null: all
 KEY_SET = "key_set"  # Lamina's answer: {"keys": [...]}
 API_HEALTH = "api_health"  # see polling.health
 IMPORTED = "imported"  # {"until", "offset", "began"}: how far Lamina's list was taken in

@@ -10,7 +10,14 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from lamina_core.domain import Kind, Status
-from lamina_core.store.tables import AppKindTable, DeliveryTable, EventTable, ExecutionTable, PayloadTable
+from lamina_core.store.tables import (
+    AppKindTable,
+    BulkItemTable,
+    DeliveryTable,
+    EventTable,
+    ExecutionTable,
+    PayloadTable,
+)
 
 Outputs = tuple[Mapping[str, Any], ...]
 
@@ -43,6 +50,8 @@ class RemoteState:
     delivered_at: datetime | None
     confirm_from: datetime | None
     missing_count: int
+    app_name: str
+    replay_of: int | None
 
 
 @dataclass(frozen=True)
@@ -59,7 +68,17 @@ _ELSEWHERE = {
     "kind_set": col(AppKindTable.kind),
     "is_ours": col(PayloadTable.start_token).is_not(None),
 }
-_NEVER_WRITTEN = {"id", "execution_id", "app_id", "webhook_expected", "created_at", "last_poll_at", "poll_count"}
+_NEVER_WRITTEN = {
+    "id",
+    "execution_id",
+    "app_id",
+    "app_name",
+    "webhook_expected",
+    "created_at",
+    "last_poll_at",
+    "poll_count",
+    "replay_of",
+}
 _WRITTEN = [name for name in RemoteState.__dataclass_fields__ if name not in _NEVER_WRITTEN | _ELSEWHERE.keys()]
 _STATUSES = {str(status): status for status in Status}
 
@@ -165,6 +184,14 @@ def name(connection: sa.Connection, row_id: int, execution_id: str) -> None:
     )
 
 
+def date(connection: sa.Connection, row_id: int, created_at: datetime) -> None:
+    """Write when an execution that others started began; for `intake` alone.
+
+    Apart from the rest, which is written often: the column is in most indexes.
+    """
+    connection.execute(sa.update(ExecutionTable).where(col(ExecutionTable.id) == row_id).values(created_at=created_at))
+
+
 def absorb(connection: sa.Connection, row_id: int, other: int) -> None:
     """Make two rows of one execution one: what hangs on the other row moves here, and that row is gone.
 
@@ -175,6 +202,8 @@ def absorb(connection: sa.Connection, row_id: int, other: int) -> None:
     connection.execute(sa.update(EventTable).where(col(EventTable.execution) == other).values(execution=row_id))
     replays = col(ExecutionTable.replay_of) == other
     connection.execute(sa.update(ExecutionTable).where(replays).values(replay_of=row_id))
+    for column in (col(BulkItemTable.execution), col(BulkItemTable.replay)):
+        connection.execute(sa.update(BulkItemTable).where(column == other).values({column: row_id}))
     reference = sa.select(col(ExecutionTable.reference)).where(col(ExecutionTable.id) == other).scalar_subquery()
     connection.execute(
         sa.update(ExecutionTable)

@@ -10,6 +10,7 @@ from sqlmodel import col
 
 from lamina_core.domain import Execution, Status
 from lamina_core.store.executions import ROW, execution_from
+from lamina_core.store.remote import read_status
 from lamina_core.store.tables import ExecutionTable, UtcDateTime
 
 COUNT_CAP = 1_000  # a count above this is shown as "1,000+"
@@ -103,6 +104,14 @@ def find_by_ids(connection: sa.Connection, ids: Sequence[int]) -> dict[int, Exec
     """Return executions by our own ids, for rows that are on a screen already."""
     wanted = sa.select(*ROW).where(col(ExecutionTable.id).in_(ids))
     return {row.id: execution_from(row) for row in connection.execute(wanted)}
+
+
+def find_ids(connection: sa.Connection, criteria: Criteria, until: datetime, limit: int) -> list[tuple[int, Status]]:
+    """Return executions that match and were started by an instant, newest first, each with its status."""
+    wanted = sa.select(col(ExecutionTable.id), col(ExecutionTable.status)).where(*_matches(criteria))
+    wanted = wanted.where(col(ExecutionTable.created_at) <= until)
+    wanted = wanted.order_by(col(ExecutionTable.created_at).desc(), col(ExecutionTable.id).desc()).limit(limit)
+    return [(row.id, read_status(row.status)) for row in connection.execute(wanted)]
 
 
 def count(connection: sa.Connection, criteria: Criteria, newer_than: Cursor | None = None) -> Count:

@@ -212,3 +212,126 @@ class NoteTable(SQLModel, table=True):
     name: str = Field(primary_key=True)
     document: dict[str, Any] = _document()
     updated_at: datetime = _instant()
+
+
+class FailureTable(SQLModel, table=True):
+    """What support does about one failed execution; few fail, and lists need none of it."""
+
+    __tablename__ = "failure"
+
+    execution: int = _reference("execution.id", primary_key=True)
+    fingerprint: str
+    failed_at: datetime = _instant()
+    triage: str
+    triage_by: str | None  # an operator
+    resolved_by: int | None = _reference("execution.id")  # the replay that succeeded
+    assignee: str | None
+    ticket: str | None
+
+    __table_args__ = (
+        sa.Index("failure_group_members", "fingerprint", "triage", "failed_at", "execution"),
+        sa.Index("failure_triage", "triage", "failed_at", "execution"),
+        sa.Index(
+            "failure_resolved_by",
+            "resolved_by",
+            sqlite_where=sa.text("resolved_by IS NOT NULL"),
+            postgresql_where=sa.text("resolved_by IS NOT NULL"),
+        ),
+    )
+
+
+class FailureGroupTable(SQLModel, table=True):
+    """The failures of one fingerprint, counted as they are written."""
+
+    __tablename__ = "failure_group"
+
+    fingerprint: str = Field(primary_key=True)
+    app_id: str
+    app_name: str
+    error_class: str
+    title: str
+    sample: str | None  # the newest error as Lamina gave it
+    first_seen: datetime = _instant()
+    last_seen: datetime = _instant()
+    number: int
+    open_number: int
+    state: str
+    state_by: str | None
+    state_at: datetime | None = _instant(nullable=True)
+    ignored_until: datetime | None = _instant(nullable=True)
+    ignored_limit: int | None  # failures at which it is shown again
+    reopened_at: datetime | None = _instant(nullable=True)
+
+
+class FailureHourTable(SQLModel, table=True):
+    """How many executions of one fingerprint failed in one hour."""
+
+    __tablename__ = "failure_hour"
+
+    fingerprint: str = Field(primary_key=True)
+    hour: datetime = Field(sa_type=UtcDateTime, primary_key=True)
+    number: int
+
+    __table_args__ = (sa.Index("failure_hour_time", "hour", "fingerprint", "number"),)
+
+
+class AdviceRuleTable(SQLModel, table=True):
+    """What an admin has added to the advice on errors."""
+
+    __tablename__ = "advice_rule"
+
+    id: int = _row_id()
+    app_id: str | None
+    text: str
+    failure_class: str
+    action: str
+    sentence: str
+    added_by: str
+    added_at: datetime = _instant()
+
+
+class BulkTable(SQLModel, table=True):
+    """One operation on many executions, chosen by id at one instant."""
+
+    __tablename__ = "bulk"
+
+    id: int = _row_id()
+    kind: str
+    state: str
+    chosen_as: str  # in people's words: ticked rows, a group, a filter
+    chosen_at: datetime = _instant()
+    created_by: str
+    reason: str
+    patch: dict[str, Any] | None = _document(nullable=True)
+    canaries: int
+    per_minute: int
+    checked: int  # items before this place, whose ends an operator has seen by resuming, stop it no more
+    changed_by: str | None  # who paused, resumed or aborted it last
+    stopped_because: str | None
+    updated_at: datetime = _instant()
+    next_at: datetime | None = _instant(nullable=True)  # before which nothing more is sent
+
+
+class BulkItemTable(SQLModel, table=True):
+    """One execution of a bulk operation; its token makes of two sends one start."""
+
+    __tablename__ = "bulk_item"
+
+    bulk: int = _reference("bulk.id", primary_key=True)
+    position: int = Field(primary_key=True)
+    execution: int = _reference("execution.id", nullable=False)
+    state: str
+    token: str | None
+    replay: int | None = _reference("execution.id")
+    problem: str | None
+
+    __table_args__ = (
+        sa.Index("bulk_item_state", "bulk", "state", "position"),
+        sa.Index("bulk_item_execution", "execution"),
+        sa.Index(
+            "bulk_item_replay",
+            "replay",
+            sqlite_where=sa.text("replay IS NOT NULL"),
+            postgresql_where=sa.text("replay IS NOT NULL"),
+        ),
+    )

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from lamina_core import errors, signing
 from lamina_core.api.client import LaminaClient
 from lamina_core.clock import Clock
+from lamina_core.polling.budget import Budget
 from lamina_core.store import notes
 from lamina_core.store.engine import Engines
 from lamina_core.store.writer import Writer
@@ -20,10 +21,11 @@ STALE_AFTER = timedelta(hours=24)
 class KeyRing:
     """The keys that Lamina signs with; safe to share between threads."""
 
-    def __init__(self, engines: Engines, writer: Writer, client: LaminaClient, clock: Clock) -> None:
+    def __init__(self, engines: Engines, writer: Writer, client: LaminaClient, budget: Budget, clock: Clock) -> None:
         self._engines = engines
         self._writer = writer
         self._client = client
+        self._budget = budget
         self._clock = clock
         self._lock = threading.Lock()
         self._keys: tuple[signing.PublicKey, ...] = ()
@@ -63,6 +65,7 @@ class KeyRing:
             if not self.may_refresh():
                 return False
             now = self._asked_at = self._clock.now()
+            self._budget.take_anyway()  # without the keys no webhook can be told from a forgery
             try:
                 document = self._client.signing_key()
                 keys = signing.parse_key_set(document)

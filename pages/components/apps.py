@@ -65,7 +65,9 @@ def show_side(draft: Draft) -> list[str]:
     labels = [output.label for output in draft.app.outputs]
     chosen: list[str] = []
     if parts.operations.supports(Feature.CHOOSE_OUTPUTS) and len(set(labels)) > 1:
-        chosen = st.pills("It makes", list(dict.fromkeys(labels)), selection_mode="multi", format_func=plain, wrap=True)
+        offered = list(dict.fromkeys(labels))
+        before = [label for label in draft.old_outputs if label in offered]
+        chosen = st.pills("It makes", offered, default=before, selection_mode="multi", format_func=plain, wrap=True)
         st.caption("Choose outputs to make only those; none chosen makes all.")
     else:
         if labels or draft.app.produces:

@@ -22,10 +22,12 @@ _PREVIEWS = 6
 def show_inputs(draft: Draft) -> dict[str, Any] | None:
     """Draw the form or its JSON; None while the JSON is broken."""
     if not st.toggle("Show as JSON", key=f"as_json:{draft.app.app_id}", on_change=_change_view):
-        return show_form(draft.app, draft.token, draft.inputs, draft.problems)
+        return _show_vanished(draft, show_form(draft))
     key = f"inputs_json:{draft.token}"
     st.session_state.setdefault(key, drafts.to_json(draft.inputs))
     text = st.text_area("Inputs", key=key, height=420, label_visibility="collapsed")
+    for note in draft.notes:
+        st.warning(_name(note) + plain(note.message), icon=":material/history:")
     for problem in draft.problems:
         show_problem(problem)
     try:
@@ -52,11 +54,13 @@ def _change_view() -> None:
         st.session_state[f"as_json:{draft.app.app_id}"] = True
 
 
-def show_form(app: App, token: str, inputs: Mapping[str, Any], problems: list[FieldProblem]) -> dict[str, Any]:
+def show_form(draft: Draft) -> dict[str, Any]:
     """Draw a control for each parameter and return the inputs as they now stand.
 
-    What no control can hold (an input that is no parameter, a value of another type) is kept as it is.
+    What no control can hold (an input that is no parameter, a value of another type) is kept as it is. What is noted
+    of a replay stays at its field: if it went once the field is filled, the button below would move under the cursor.
     """
+    app, token, inputs = draft.app, draft.token, draft.inputs
     result = dict(inputs)
     for place, parameter in enumerate(app.parameters or ()):
         name = _name_in(inputs, parameter)
@@ -69,17 +73,35 @@ def show_form(app: App, token: str, inputs: Mapping[str, Any], problems: list[Fi
             _take(result, parameter, name, held)
             with right if not parameter.multiple else st.container(horizontal=True):
                 _show_preview(parameter, result.get(name))
-        for problem in drafts.problems_at(problems, parameter):
+        for note in drafts.problems_at(draft.notes, parameter):
+            st.warning(plain(note.message), icon=":material/history:")
+        for problem in drafts.problems_at(draft.problems, parameter):
             st.error(plain(problem.message), icon=":material/error:")
-    for problem in drafts.problems_elsewhere(problems, app):
+    for problem in drafts.problems_elsewhere(draft.problems, app):
         show_problem(problem)
     return result
 
 
+def _show_vanished(draft: Draft, inputs: dict[str, Any]) -> dict[str, Any]:
+    """Draw the old inputs of a replay that are no parameter any more; each is sent only if the operator says so."""
+    old = draft.old_inputs or {}
+    for place, name in enumerate(drafts.vanished_inputs(draft.app, old)):
+        label = f"{plain(name)} :orange[no parameter of the app any more]"
+        is_sent, value = name in inputs, inputs.pop(name, old[name])
+        key = f"vanished:{draft.token}:{place}"
+        st.text_input(label, _cut(json.dumps(value, ensure_ascii=False)), key=f"{key}:was", disabled=True)
+        if st.checkbox("Send it all the same", is_sent, key=key, help="Lamina refuses inputs that it does not know."):
+            inputs[name] = value
+    return inputs
+
+
 def show_problem(problem: FieldProblem) -> None:
     """Draw a reason that stands at no field of its own."""
-    name = f"{plain(problem.field)}: " if problem.field else ""
-    st.error(name + plain(problem.message), icon=":material/error:")
+    st.error(_name(problem) + plain(problem.message), icon=":material/error:")
+
+
+def _name(problem: FieldProblem) -> str:
+    return f"{plain(problem.field)}: " if problem.field else ""
 
 
 def read_form(app: App, token: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,10 +134,13 @@ def _take(result: dict[str, Any], parameter: Parameter, name: str, held: Any) ->
 def _show_kept(parameter: Parameter, key: str, value: Any) -> None:
     is_default = parameter.has_default and value == parameter.default
     mark = f" :gray[{'default, ' if is_default else ''}edit it as JSON]"
-    text = json.dumps(value, ensure_ascii=False)
-    text = text if len(text) <= _KEPT_TEXT else text[: _KEPT_TEXT - 1] + "…"
+    text = _cut(json.dumps(value, ensure_ascii=False))
     left, _ = st.columns([7, 1])
     left.text_input(plain(parameter.name) + mark, text, key=key, disabled=True, help=_about(parameter))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _KEPT_TEXT else text[: _KEPT_TEXT - 1] + "…"
 
 
 def _show_control(parameter: Parameter, key: str, value: Any) -> Any:

@@ -10,6 +10,8 @@ def build_pages() -> dict[str, StreamlitPage]:
         "overview": st.Page("overview.py", title="Overview", icon=":material/monitor_heart:", default=True),
         "start": st.Page("start.py", title="Start", icon=":material/play_circle:", url_path="start"),
         "executions": st.Page("executions.py", title="Executions", icon=":material/table_rows:", url_path="executions"),
+        "failures": st.Page("failures.py", title="Failures", icon=":material/report:", url_path="failures"),
+        "bulk": st.Page("bulk.py", title="Bulk", icon=":material/checklist:", url_path="bulk"),
         "execution": st.Page("execution.py", title="Execution", url_path="execution", visibility="hidden"),
         "system": st.Page("system.py", title="System", icon=":material/settings_heart:", url_path="system"),
     }

@@ -14,10 +14,16 @@ def show_outputs(outputs: tuple[Output, ...]) -> None:
     """Draw every output in a box of its own."""
     columns = st.columns(_COLUMNS)
     for place, output in enumerate(outputs):
-        with columns[place % _COLUMNS].container(border=True):
-            kinds = [output.status] if output.type == "pending" else [output.type, output.status]
-            st.caption(" · ".join((f"**{plain(output.label)}**", *map(plain, kinds))))
-            _show_value(output)
+        with columns[place % _COLUMNS]:
+            show_output(output)
+
+
+def show_output(output: Output) -> None:
+    """Draw one output in a box of its own."""
+    with st.container(border=True):
+        kinds = [output.status] if output.type == "pending" else [output.type, output.status]
+        st.caption(" · ".join((f"**{plain(output.label)}**", *map(plain, kinds))))
+        _show_value(output)
 
 
 def _show_value(output: Output) -> None:

@@ -1,4 +1,4 @@
-"""All that is known of one execution: its head, its lineage, and the tabs below."""
+"""All that is known of one execution: its head, and the tabs below."""
 
 import json
 
@@ -7,7 +7,8 @@ import streamlit as st
 from lamina_core.domain import Execution, Origin, Status
 from lamina_core.insights import wording
 from lamina_core.insights.detail import Detail
-from pages.components import frame, navigation, status
+from lamina_core.triage.advice import Advice
+from pages.components import frame, status, triage
 from pages.components.messages import code, plain
 
 _ORIGINS = {
@@ -17,8 +18,8 @@ _ORIGINS = {
 }
 
 
-def show_head(found: Detail) -> None:
-    """Draw the friendly line, the raw error, and the facts."""
+def show_head(found: Detail, advice: Advice | None) -> None:
+    """Draw the friendly line, the raw error, what to do about it, and the facts."""
     execution = found.execution
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(plain(execution.app_name), width="content", anchor=False)
@@ -28,6 +29,8 @@ def show_head(found: Detail) -> None:
         st.error(plain(execution.error_message), icon=":material/error:")
     for problem in found.payload.problems:
         st.error(f"**{plain(problem['field'] or 'The request')}**: {plain(problem['message'])}", icon=":material/edit:")
+    if advice is not None:
+        triage.show_advice(advice)
     facts = {
         "Lamina's id": code(execution.execution_id) if execution.execution_id else "none yet",
         "Started": f"{frame.format_instant(execution.created_at)} {_describe_origin(execution)}",
@@ -49,25 +52,6 @@ def _describe_polls(found: Detail) -> str:
     if execution.next_poll_at:
         text += f", next at {frame.format_clock(execution.next_poll_at)}"
     return f"{text} – {plain(execution.poll_error)}" if execution.poll_error else text
-
-
-def show_lineage(found: Detail) -> None:
-    """Link what it was replayed from, and what was replayed from it."""
-    if found.original is None and not found.replays:
-        return
-    with st.container(horizontal=True):
-        pages = navigation.build_pages()
-        if found.original:
-            params = {"id": str(found.original.id)}
-            st.page_link(
-                pages["execution"],
-                label=f"Replay of #{found.original.id}",
-                icon=":material/history:",
-                query_params=params,
-            )
-        for again in found.replays:
-            label = f"Replayed as #{again.id} ({wording.STATUS_WORDS[again.status]})"
-            st.page_link(pages["execution"], label=label, icon=":material/replay:", query_params={"id": str(again.id)})
 
 
 def show_details(found: Detail) -> None:
@@ -108,4 +92,5 @@ def _describe_event(kind: str, facts: object) -> str:
         return (
             f"{wording.STATUS_WORDS[Status(facts['from'])]} → **{wording.STATUS_WORDS[Status(facts['to'])]}**{reason}"
         )
-    return kind.replace("_", " ")
+    told = triage.describe_act(kind, facts) if isinstance(facts, dict) else None
+    return told or kind.replace("_", " ")

@@ -1,4 +1,4 @@
-"""The table of executions: dense, one line each, a click opens the row."""
+"""The table of executions: dense, one line each, a click opens the row, and rows can be ticked."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,10 +16,15 @@ _ROW_HEIGHT = 34  # pixels
 _ROWS_SHOWN = 18
 
 
-def show_executions(rows: Sequence[Execution], now: datetime, key: str) -> None:
-    """Draw the rows in their order; a click on a cell opens that execution.
+def table_key(key: str, rows: Sequence[Execution]) -> str:
+    """Return the table's key, which names every row: a place that was clicked in other rows means nothing in these."""
+    return ":".join([key, *(str(row.id) for row in rows)])
 
-    The click is resolved through the ids of the rows that are on the screen, which stay in place while
+
+def show_executions(rows: Sequence[Execution], now: datetime, key: str, *, tickable: bool = False) -> list[int]:
+    """Draw the rows in their order and return the ids of those that are ticked; a click on a cell opens its row.
+
+    Clicks and ticks are resolved through the ids of the rows that are on the screen, which stay in place while
     their contents are refreshed.
     """
     zone = st.context.timezone or "UTC"
@@ -58,13 +63,14 @@ def show_executions(rows: Sequence[Execution], now: datetime, key: str) -> None:
         row_height=_ROW_HEIGHT,
         height=(min(len(rows), _ROWS_SHOWN) + 1) * _ROW_HEIGHT + 3,
         on_select="rerun",
-        selection_mode="single-cell",
-        key=f"{key}:{rows[0].id}:{rows[-1].id}",
+        selection_mode=["multi-row", "single-cell"] if tickable else "single-cell",
+        key=table_key(key, rows),
     )
     if event.selection.cells:
         place = event.selection.cells[0][0]
         if place < len(rows):
             navigation.open_page("execution", id=str(rows[place].id))
+    return [rows[place].id for place in event.selection.rows if place < len(rows)]
 
 
 def _reason(row: Execution) -> str:

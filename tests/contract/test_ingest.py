@@ -265,6 +265,15 @@ def test_a_list_of_wrong_ones_alone_is_answered_each(desk):
     assert (answer.status_code, [each["result"] for each in answer.json()["executions"]]) == (200, ["refused"] * 2)
 
 
+def test_blanks_around_an_id_make_no_second_execution(desk):
+    padded = {"runId": " e-1 ", "appId": "\tapp-1\n", "reference": "  ORDER-1 "}
+    assert desk.post(GOOD).json()["result"] == "created"
+    assert desk.post(padded).json() == {"executionId": "e-1", "result": "completed", "id": 1}
+    assert desk.names() == ["e-1"]
+    with desk.parts.engines.reading() as connection:
+        assert executions.find(connection, 1).reference == "ORDER-1"
+
+
 def test_an_execution_of_another_app_is_a_conflict(desk):
     desk.post(GOOD)
     answer = desk.post(GOOD | {"appId": "app-2"})

@@ -118,13 +118,34 @@ def test_a_double_click_starts_and_replays_one_execution(make_desk: Callable[...
     page.wait_for_url(re.compile(r"/execution\?id=1$"), timeout=10 * SECONDS)
     expect_status(page, "completed")
     click_twice(page, page.get_by_role("button", name="Replay"), gap)
+    page.wait_for_url(re.compile(r"/start\?.*replay_of=1$"), timeout=10 * SECONDS)
+    expect(page.get_by_text("Unchanged from #1")).to_be_visible(timeout=10 * SECONDS)
+    page.wait_for_timeout(1_000)  # for the second click to do harm
+    assert len(httpx.get(desk.sandbox_url + "/sandbox/log").json()["starts"]) == 1
+    assert page.url.endswith("replay_of=1")
+    click_twice(page, page.get_by_role("button", name="Replay"), gap)
     page.wait_for_url(re.compile(r"/execution\?id=2$"), timeout=10 * SECONDS)
-    expect(page.get_by_text("Replay of #1")).to_be_visible(timeout=10 * SECONDS)
+    expect(page.get_by_text("#2 · this one")).to_be_visible(timeout=10 * SECONDS)
     expect_status(page, "completed")
     page.wait_for_timeout(1_000)  # for a start too many to be sent
     asked = httpx.get(desk.sandbox_url + "/sandbox/log").json()
     assert len(asked["starts"]) == 2
     assert page.url.endswith("/execution?id=2")
+
+
+def test_a_field_that_is_left_by_the_click_on_replay_is_sent_as_edited(make_desk: Callable[..., Desk], page: Page):
+    desk = make_desk(LAMINA_SANDBOX_SPEED="20")
+    open_app(page, desk, "Studio Product Shot")
+    press_start(page)
+    expect_status(page, "completed")
+    page.get_by_role("button", name="Replay").click()
+    notes = page.locator("textarea[aria-label^='Scene Notes']")
+    notes.fill("a red  curtain ")
+    page.wait_for_function("[...document.images].every(image => image.complete)")
+    page.get_by_role("button", name="Replay").click()
+    page.wait_for_url(re.compile(r"/execution\?id=2$"), timeout=10 * SECONDS)
+    started = httpx.get(desk.sandbox_url + "/sandbox/log").json()["starts"]
+    assert [each["inputs"]["Scene Notes"] for each in started][1:] == ["a red  curtain "]
 
 
 def test_a_page_that_is_reloaded_while_a_start_is_under_way_starts_one_execution(

@@ -114,8 +114,7 @@ def test_an_example_registers_what_a_backend_started_and_the_desk_sees_it_end(de
     assert '"result":"known"' in again.stdout, "to send it again is never a second one"
     refused = run([program, *options, posting()[language]], settings | {"LAMINA_DESK_INGEST_TOKEN": "wr0ng"}, tmp_path)
     assert "created" not in refused.stdout
-    if language != "js":  # fetch takes any answer for one, and the example prints it
-        assert refused.returncode != 0
+    assert refused.returncode != 0, "a backend must see that it was refused"
     log = desk.read_log()
     assert "Traceback" not in log
     assert TOKEN not in log

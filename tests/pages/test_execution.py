@@ -197,27 +197,53 @@ def test_what_is_no_id_leads_to_the_list(desk: Desk):
 # Acting on it
 
 
+def opened_replay(desk: Desk, row_id: int) -> Screen:
+    """The form that Replay leads to: AppTest goes to another screen for one run only."""
+    screen = opened(desk, row_id).press("Replay").expect_no_traceback()
+    return screen.go("start", **screen.params).expect_no_traceback()
+
+
+def test_replay_opens_the_form_with_the_same_inputs_and_starts_nothing_by_itself(desk: Desk):
+    row_id = desk.start("Studio Product Shot", **{"Scene Notes": "exact  words "})
+    screen = opened_replay(desk, row_id)
+    assert screen.params == {"app": desk.row(row_id).app_id, "replay_of": str(row_id)}
+    assert screen.at.session_state["draft"].inputs == desk.payload(row_id).inputs
+    assert (desk.row_count(), len(desk.log()["starts"])) == (1, 1)
+
+
 def test_replay_starts_the_same_again_and_both_know_of_each_other(desk: Desk):
     first = desk.start("Studio Product Shot", **{"Scene Notes": "exact  words "})
-    screen = opened(desk, first).press("Replay")
+    screen = opened_replay(desk, first).press("Replay").expect_no_traceback()
     again = desk.newest()
     assert again != first
     assert screen.params == {"id": str(again)}
     assert desk.payload(again).inputs == desk.payload(first).inputs
-    assert [link.proto.label for link in screen.at.get("page_link")] == [f"Replay of #{first}"]
+    assert [link.proto.label for link in screen.at.get("page_link")] == [f"#{first}", "Compare"]
     desk.finish(again)
     links = [link.proto.label for link in opened(desk, first).at.get("page_link")]
-    assert links == [f"Replayed as #{again} (completed)"]
+    assert links == [f"#{again}", "Compare"]
 
 
-def test_replay_of_a_refused_start_tells_the_reason_on_the_new_execution(desk: Desk):
+def test_replay_of_a_refused_start_tells_the_reason_at_its_field_and_starts_once_it_is_given(desk: Desk):
     row_id = desk.start("Ad Copy Trio")
     assert desk.row(row_id).status == "start_failed"
     screen = opened(desk, row_id)
     assert any("Product Name" in text and "no default" in text for text in screen.errors)
-    screen.press("Replay").expect_no_traceback()
+    screen = opened_replay(desk, row_id).press("Replay").expect_no_traceback()
+    assert screen.errors == ["It has no default: give a value."]
+    assert desk.row_count() == 1, "nothing is sent that would surely be refused"
+    screen.widget("text_input", "Product Name").set_value("Trail Runner")
+    screen.run().press("Replay").expect_no_traceback()
     assert screen.params == {"id": str(desk.newest())}
-    assert any("Product Name" in text and "no default" in text for text in screen.errors)
+    assert (desk.row(desk.newest()).status, desk.row(desk.newest()).replay_of) == ("queued", row_id)
+
+
+def test_a_late_second_click_that_brings_this_screen_back_goes_on_to_the_form(desk: Desk):
+    row_id = desk.start("Studio Product Shot")
+    params = {"app": desk.row(row_id).app_id, "replay_of": str(row_id)}
+    screen = desk.open("execution", **params)
+    assert screen.has_widget("text_area", "Scene Notes")
+    assert screen.params == params
 
 
 def test_check_now_reads_it_from_lamina(desk: Desk):
@@ -279,8 +305,7 @@ def test_cancelling_what_has_ended_meanwhile_shows_the_end(runs_desk: Desk):
 
 def test_a_viewer_can_look_but_neither_replay_nor_check(desk: Desk, as_viewer: None):
     row_id = desk.start("Studio Product Shot")
-    for button in ("Replay", "Check now"):
-        screen = opened(desk, row_id).press(button)
+    for screen in (opened_replay(desk, row_id).press("Replay"), opened(desk, row_id).press("Check now")):
         assert any("Vera is a viewer; this needs the role operator." in text for text in screen.errors)
     assert desk.row_count() == 1
 

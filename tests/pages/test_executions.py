@@ -9,7 +9,7 @@ from sqlmodel import col
 
 from lamina_core.domain import Status
 from lamina_core.store.tables import ExecutionTable
-from tests.pages.conftest import HOSTILE, Desk, Screen, plain
+from tests.pages.conftest import ADA, HOSTILE, Desk, Screen, plain
 
 
 def reasons(screen: Screen) -> list[str]:
@@ -249,19 +249,20 @@ def test_an_id_that_is_not_here_is_told(desk: Desk):
 # The Overview
 
 
-def test_the_overview_counts_failures_flight_and_late_ones(desk: Desk):
+def test_the_overview_counts_open_failures_flight_and_late_ones(desk: Desk):
     desk.keep("failed", error="a reason")
-    desk.keep("failed", error="too old", age=2 * 86_400)
+    resolved = desk.keep("failed", error="another one", age=2 * 86_400)
+    desk.parts.triage.resolve(ADA, [resolved])
     desk.keep("running")
     desk.keep("running", age=2 * 86_400)
     screen = desk.open("overview")
     numbers = {metric.label: metric.value for metric in screen.at.metric}
-    assert numbers["Failures, last 24 h"] == "1"
+    assert numbers["Open failures"] == "1"
     assert numbers["In flight"] == "2"
     assert numbers["Late"] == "1"
     assert numbers["Last webhook"] == "never"
     assert reasons(screen) == ["a reason"]
-    assert [link.proto.label for link in screen.at.get("page_link")] == ["All failures"]
+    assert [link.proto.label for link in screen.at.get("page_link")] == ["All 1 by their causes"]
 
 
 def test_a_poller_that_stopped_is_told_and_the_data_is_called_stale(desk: Desk):

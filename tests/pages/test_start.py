@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from lamina_core import errors
+from lamina_core import drafts, errors, starts
 from lamina_core.domain import App, Parameter, PlannedOutput
 from lamina_core.store import catalogue
 from pages.components import messages
-from tests.pages.conftest import APPS, HOSTILE, Desk, Screen, plain
+from tests.pages.conftest import ADA, APPS, HOSTILE, Desk, Screen, plain
 
 LINK = "https://example.com/a.png"
 
@@ -522,6 +522,216 @@ def test_opening_the_form_again_from_its_card_after_a_start_starts_another_one(d
     assert desk.row_count() == 2
 
 
+# The form of a replay
+
+
+def original(desk: Desk, old: dict[str, Any], *parameters: Parameter, status: str = "failed") -> int:
+    """An execution of an app whose parameters of today are these."""
+    return desk.keep(status, app_id=publish(desk, *parameters), app_name="Invented App", inputs=old)
+
+
+def replay(desk: Desk, row_id: int) -> Screen:
+    return desk.open("start", app=desk.row(row_id).app_id, replay_of=str(row_id))
+
+
+def replayed(desk: Desk, row_id: int, status: str, started_by: str = "Bob") -> int:
+    """A replay of the execution, as somebody else made it."""
+    again = desk.keep(status, app_id=desk.row(row_id).app_id, started_by=started_by, inputs={})
+
+    def work(connection: Any) -> None:
+        connection.exec_driver_sql(f"UPDATE execution SET replay_of = {row_id} WHERE id = {again}")
+
+    desk.parts.writer.run(work)
+    return again
+
+
+def warnings(screen: Screen) -> list[str]:
+    return [plain(element.value) for element in screen.at.warning]
+
+
+def difference(screen: Screen) -> list[str]:
+    """The lines that say what will be sent otherwise."""
+    (lines,) = [each.value for each in screen.at.markdown if each.value.startswith("- **")] or [""]
+    return [plain(line.removeprefix("- ")).replace("`", "") for line in lines.splitlines()]
+
+
+def test_a_replay_has_the_old_inputs_as_they_were_sent_and_fills_in_no_default(desk: Desk):
+    old = {"Prompt": "two  spaces ", "Photo": LINK}
+    screen = replay(desk, original(desk, old, parameter(), parameter("Photo", "url"), parameter("Style", default="x")))
+    assert inputs(screen) == old
+    assert "Unchanged from #1" in screen.text
+    assert (warnings(screen), screen.errors) == ([], [])
+    assert not screen.widget("button", "Replay").disabled
+
+
+def test_unchanged_inputs_are_sent_with_one_click(desk: Desk):
+    row_id = desk.start("Ad Copy Trio", **{"Product Name": "Trail  Runner "})
+    desk.finish(row_id)
+    replay(desk, row_id).press("Replay").expect_no_traceback()
+    again = desk.newest()
+    assert (desk.row(again).replay_of, desk.row(again).status) == (row_id, "queued")
+    assert desk.payload(again).inputs == desk.payload(row_id).inputs == desk.log()["starts"][1]["inputs"]
+
+
+def test_what_differs_is_listed_and_follows_the_fields(desk: Desk):
+    made = parameter(), parameter("Note"), parameter("New", default="")
+    screen = replay(desk, original(desk, {"Prompt": "red", "Note": "x"}, *made))
+    set_value(screen, "text_input", "Prompt", "blue")
+    set_value(screen, "text_input", "New", "two  spaces")
+    set_value(screen, "text_input", "Note", "")
+    assert difference(screen) == [
+        '**Prompt** "red" → "blue"',
+        '**Note** "x" → left out',
+        '**New** not given → "two  spaces"',
+    ]
+    set_value(screen, "text_input", "Prompt", "red")
+    set_value(screen, "text_input", "Note", "x")
+    set_value(screen, "text_input", "New", "")
+    assert difference(screen) == ['**New** not given → ""'], "an emptied text is sent empty"
+    edit_json(show_json(screen), {"Note": "x", "Prompt": "red"})
+    assert difference(screen) == []
+    assert "Unchanged from #1" in screen.text
+
+
+def test_of_long_texts_the_part_that_differs_is_shown(desk: Desk):
+    screen = replay(desk, original(desk, {"Prompt": "word " * 100 + "red end"}, parameter(default="x" * 70)))
+    set_value(screen, "text_area", "Prompt", "word " * 100 + "blue end")
+    assert difference(screen) == ['**Prompt** …word word word red end" → …word word word blue end"']
+
+
+def test_edited_inputs_are_sent_and_the_old_ones_stay(desk: Desk):
+    row_id = desk.start("Ad Copy Trio", **{"Product Name": "old"})
+    desk.finish(row_id)
+    set_value(replay(desk, row_id), "text_input", "Product Name", "new").press("Replay").expect_no_traceback()
+    assert desk.payload(desk.newest()).inputs == desk.payload(row_id).inputs | {"Product Name": "new"}
+    assert desk.payload(row_id).inputs["Product Name"] == "old"
+
+
+def test_an_option_that_is_gone_is_told_at_its_field_to_choose_another(desk: Desk):
+    screen = replay(desk, original(desk, {"Style": "Bold"}, parameter("Style", "options", options=("Soft", "Dim"))))
+    assert warnings(screen) == ['Was "Bold", which is no option any more.']
+    assert difference(screen) == ['**Style** "Bold" → left out']
+    screen.press("Replay")
+    assert screen.errors == ["It has no default: give a value."]
+    screen.widget("button_group", "Style").set_value("Dim")
+    screen.run()
+    assert inputs(screen) == {"Style": "Dim"}
+    assert difference(screen) == ['**Style** "Bold" → "Dim"']
+
+
+def test_a_parameter_that_is_new_and_has_no_default_asks_for_a_value(desk: Desk):
+    made = parameter(), parameter("New"), parameter("Other", default="")
+    screen = replay(desk, original(desk, {"Prompt": "a"}, *made))
+    assert warnings(screen) == ["It is not among the old inputs and has no default: give a value."]
+    screen.press("Replay")
+    assert screen.errors == ["It has no default: give a value."]
+    assert desk.row_count() == 1
+
+
+def test_an_input_that_is_no_parameter_any_more_is_sent_only_if_the_operator_says_so(desk: Desk):
+    screen = replay(desk, original(desk, {"Prompt": "a", "Mood": "calm", "Tone": None}, parameter()))
+    assert screen.widget("text_input", "Mood").value == '"calm"'
+    assert screen.widget("text_input", "Tone").disabled
+    assert inputs(screen) == {"Prompt": "a"}
+    assert difference(screen) == ['**Mood** "calm" → left out', "**Tone** null → left out"]
+    for box in screen.at.checkbox:
+        box.check()
+    assert inputs(screen.run()) == {"Prompt": "a", "Mood": "calm", "Tone": None}
+    assert "Unchanged from #1" in screen.text
+    show_json(screen)
+    assert 'Mood: Was "calm". The app has no such parameter any more.' in warnings(screen)
+    edit_json(screen, {"Prompt": "a", "Mood": "wild"})
+    show_json(screen, on=False)
+    assert [box.value for box in screen.at.checkbox] == [True, False]
+    assert inputs(screen) == {"Prompt": "a", "Mood": "wild"}
+    screen.at.checkbox[0].uncheck()
+    assert inputs(screen.run()) == {"Prompt": "a"}
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [("running", "It is being replayed now"), ("completed", "A replay has succeeded already")],
+)
+def test_another_replay_beside_one_that_runs_or_has_succeeded_needs_a_tick(desk: Desk, status: str, words: str):
+    row_id = desk.start("Ad Copy Trio", **{"Product Name": "a"})
+    desk.finish(row_id)
+    first = replayed(desk, row_id, status)
+    screen = replay(desk, row_id)
+    assert words in screen.text
+    assert f"#{first} {status} · by Bob · 1 min ago" in [plain(link.proto.label) for link in screen.at.get("page_link")]
+    assert screen.widget("button", "Replay").disabled
+    screen.widget("checkbox", "Replay anyway").check()
+    screen.run().press("Replay").expect_no_traceback()
+    assert desk.row(desk.newest()).replay_of == row_id
+    assert len(desk.log()["starts"]) == 2
+
+
+def test_a_replay_without_success_is_told_and_needs_no_tick(desk: Desk):
+    row_id = original(desk, {"Prompt": "a"}, parameter())
+    replayed(desk, row_id, "failed")
+    screen = replay(desk, row_id)
+    assert "Replayed already, without success" in screen.text
+    assert not screen.at.checkbox
+    assert not screen.widget("button", "Replay").disabled
+
+
+def test_a_replay_that_somebody_else_starts_meanwhile_asks_for_the_tick_and_nothing_is_sent(desk: Desk):
+    row_id = desk.start("Ad Copy Trio", **{"Product Name": "a"})
+    desk.finish(row_id)
+    screen = replay(desk, row_id)
+    assert not screen.widget("button", "Replay").disabled
+    first = replayed(desk, row_id, "queued")
+    screen.press("Replay").expect_no_traceback()
+    assert screen.has_widget("checkbox", f"Replay anyway, beside #{first} (queued)")
+    assert screen.params["replay_of"] == str(row_id)
+    assert screen.widget("button", "Replay").disabled
+    assert len(desk.log()["starts"]) == 1
+
+
+def test_a_tick_holds_only_for_the_replays_that_it_was_given_for(desk: Desk):
+    row_id = original(desk, {"Prompt": "a"}, parameter())
+    replayed(desk, row_id, "running")
+    screen = replay(desk, row_id)
+    screen.widget("checkbox", "Replay anyway").check()
+    assert not screen.run().widget("button", "Replay").disabled
+    replayed(desk, row_id, "running")
+    assert screen.run().widget("button", "Replay").disabled
+
+
+def test_a_start_that_is_not_settled_cannot_be_replayed_by_the_form(desk: Desk):
+    desk.arm("answer_lost")
+    row_id = desk.start("Ad Copy Trio", **{"Product Name": "a"})
+    screen = replay(desk, row_id)
+    assert any("Settle it on its own screen first." in text for text in warnings(screen))
+    assert screen.widget("button", "Replay").disabled
+
+
+def test_edits_of_a_replay_are_kept_and_another_replay_has_its_own(desk: Desk):
+    one = original(desk, {"Prompt": "one"}, parameter())
+    two = desk.keep("failed", app_id="invented", inputs={"Prompt": "two"})
+    screen = set_value(replay(desk, one), "text_input", "Prompt", "edited")
+    screen.go("executions").go("start", app="invented", replay_of=str(one))
+    assert inputs(screen) == {"Prompt": "edited"}
+    screen.go("start", app="invented", replay_of=str(two))
+    assert inputs(screen) == {"Prompt": "two"}
+    assert "Unchanged from #2" in screen.text
+
+
+def test_a_replay_begins_with_the_outputs_that_were_chosen(runs_desk: Desk):
+    app = runs_desk.parts.operations.open_app(APPS["Full Catalogue Set"])
+    defaults = {each.name: each.default for each in app.parameters if each.has_default}
+    request = starts.StartRequest("t" * 32, app, defaults, ["Detail Close-up"])
+    row_id = runs_desk.parts.operations.start(ADA, request, None)
+    screen = replay(runs_desk, row_id)
+    assert screen.widget("button_group", "It makes").value == ["Detail Close-up"]
+    assert f"Unchanged from #{row_id}" in screen.text
+    assert "Estimated credits" in screen.text
+    screen.widget("button_group", "It makes").set_value(["Output 4"])
+    assert difference(screen.run()) == ["**It makes** Detail Close-up → Output 4"]
+    screen.press("Replay").expect_no_traceback()
+    assert runs_desk.payload(runs_desk.newest()).chosen_outputs == ("Output 4",)
+
+
 # Generation `runs`
 
 
@@ -599,3 +809,15 @@ def test_a_hostile_problem_is_shown_letter_by_letter_at_its_field(desk: Desk):
     problems = [errors.FieldProblem("Prompt", None, text) for text in HOSTILE.values()]
     screen.at.session_state["draft"].problems = problems
     assert screen.run().errors == [text.strip() for text in HOSTILE.values()]
+
+
+def test_hostile_inputs_and_names_of_a_replay_are_shown_letter_by_letter(desk: Desk):
+    for text in HOSTILE.values():
+        row_id = original(desk, {text: text, "Style": text}, parameter("Style", "options", options=("a",)))
+        replayed(desk, row_id, "failed", started_by=text)
+        screen = replay(desk, row_id)
+        short = drafts.spell(text)
+        assert any(short[:40] in warning for warning in warnings(screen)), text[:30]
+        assert plain(screen.widget("text_input", text[:30]).label).startswith(text)
+        assert any(f"by {text}".rstrip() in plain(link.proto.label) for link in screen.at.get("page_link"))
+        assert difference(screen)[0].startswith(f"**{text}** ".replace("`", "")[:60])

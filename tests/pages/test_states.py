@@ -6,12 +6,13 @@ from lamina_core import runtime
 from lamina_core.sandbox.server import Sandbox
 from tests.pages.conftest import APPS, Desk, Screen
 
-SCREENS = ("overview", "start", "executions", "execution", "system")
+SCREENS = ("overview", "start", "executions", "failures", "execution", "system")
 
 EMPTY = {
-    "overview": "Nothing has failed in the last 24 hours.",
+    "overview": "No failure is open.",
     "start": "Studio Product Shot",
     "executions": "No execution yet. Start the first one.",
+    "failures": "No failure is open. New ones appear here by themselves",
     "execution": "Which execution? Open one from the list, or paste its id on the left.",
     "system": "none yet",
 }
@@ -65,8 +66,9 @@ def test_thousands_of_rows_are_shown_a_page_at_a_time(desk: Desk):
     desk.keep_many(3_300)
     screen = desk.open("overview")
     expected = {
-        "overview": "Failures, last 24 h 1,000+",
+        "overview": "Open failures 0",
         "start": "Studio Product Shot",
+        "failures": "No failure is open.",
         "executions": "50 rows. Counts are exact, those with + stop counting there",
         "execution": "many-01650",
         "system": "In flight",

@@ -156,11 +156,12 @@ def test_a_paused_poller_is_told_by_whom(timed: Desk):
     assert "Resume it on the System screen." in notices(timed.open("overview"))[0]
 
 
-@pytest.mark.xfail(strict=True, reason="Overview promises the next read although polling is paused.")
 def test_while_polling_is_paused_no_read_is_promised(timed: Desk):
     timed.keep("running", age=0)
     timed.parts.operations.pause_polling(ADA, paused=True)
-    assert "next read in" not in working(timed.open("overview"))
+    told = working(timed.open("overview"))
+    assert "next read in" not in told
+    assert "polling is paused" in told
 
 
 # What is due
@@ -195,7 +196,6 @@ def test_the_budget_says_what_was_spent_in_the_last_minute(timed: Desk, clock: S
     assert fact(timed.open("system"), "Last minute") == "0 of 100, by this process"
 
 
-@pytest.mark.xfail(strict=True, reason="Reading the webhook key set is a request to Lamina that no budget counts.")
 def test_every_request_that_reached_lamina_is_counted(timed: Desk):
     timed.parts.operations.open_app(APPS[APP])
     asked = len(timed.log()["requests"])
@@ -560,7 +560,8 @@ def test_an_older_database_is_not_ready_and_names_both_versions(
     opened = engine.open_engines(f"sqlite:///{tmp_path / 'older.db'}")
     migrate_to(opened, "0001")
     older = Probes(opened, Writer(opened.write, clock), Budget(100, clock), clock)
-    assert older.check_ready()["migrations"] == "The database is at version 0001, this code needs 0002."
+    told = older.check_ready()["migrations"]
+    assert re.fullmatch(r"The database is at version 0001, this code needs \d{4}\.", told)
     engine.migrate(opened.write)
     assert "migrations" not in older.check_ready()
     opened.close()

@@ -129,11 +129,18 @@ def test_an_empty_link_or_option_is_left_to_lamina_and_not_sent(type_):
         (parameter(type_="options", options=("Standard ",)), "standard ", "invalid_option"),
         (parameter(type_="options", options=("a",)), ["a", "b"], "invalid_option"),
         (parameter(type_="options", options=("a",)), {"a": 1}, "invalid_option"),
+        (parameter(), ["a fox"], "invalid_type"),
+        (parameter(), {"a": 1}, "invalid_type"),
     ],
 )
 def test_what_would_surely_be_refused_is_told_with_lamina_s_code(made, value, code):
     (problem,) = drafts.check_inputs(app(made), {"Prompt": value})
     assert (problem.field, problem.code) == ("Prompt", code)
+
+
+@pytest.mark.parametrize("value", ["", "a", 5, 1.5, False])
+def test_what_lamina_takes_for_a_text_is_no_problem(value):
+    assert drafts.check_inputs(app(parameter()), {"Prompt": value}) == []
 
 
 @pytest.mark.parametrize("value", [None, "absent"])
@@ -157,6 +164,92 @@ def test_an_app_whose_parameters_are_unknown_is_left_to_lamina():
     unknown = App("app-1", "Portrait Studio", None, is_public=True)
     assert drafts.check_inputs(unknown, {"anything": 1}) == []
     assert drafts.default_inputs(unknown) == {}
+
+
+# The form of a replay
+
+STYLE = parameter("Style", "options", options=("Soft", "Bold"), has_default=True, default="Soft")
+
+
+def test_old_inputs_that_are_still_valid_are_taken_as_they_were_sent_and_no_default_is_filled_in():
+    made = app(parameter("Prompt"), STYLE, parameter("Photo", "url"), parameter("Photos", "url", multiple=True))
+    old = {"key_Photo": LINK, "Prompt": 5, "Photos": [LINK, LINK]}
+    inputs, problems = drafts.replay_inputs(made, old)
+    assert (inputs, list(inputs), problems) == (old, list(old), [])
+    assert inputs is not old
+
+
+@pytest.mark.parametrize(
+    ("made", "old", "kept", "problem"),
+    [
+        (
+            STYLE,
+            {"Style": "Harsh"},
+            {},
+            ("Style", "invalid_option", 'Was "Harsh", which is no option any more.'),
+        ),
+        (
+            replace(STYLE, multiple=True),
+            {"Style": ["Soft", "Harsh", "Dim"]},
+            {},
+            ("Style", "invalid_option", 'Was ["Soft", "Harsh", "Dim"]. No option any more: "Harsh", "Dim".'),
+        ),
+        (
+            parameter("Photo", "url", has_default=True),
+            {"key_Photo": "a fox"},
+            {},
+            ("Photo", "invalid_media", 'Was "a fox". It must be a link that begins with http:// or https://.'),
+        ),
+        (
+            parameter("Prompt"),
+            {"Prompt": [LINK]},
+            {},
+            ("Prompt", "invalid_type", f'Was ["{LINK}"]. It must be a text.'),
+        ),
+        (
+            STYLE,
+            {"Style": "Bold", "Mood": {"a": [1, None]}},
+            {"Style": "Bold"},
+            ("Mood", "unknown_parameter", 'Was {"a": [1, null]}. The app has no such parameter any more.'),
+        ),
+        (
+            parameter("Prompt"),
+            {"Prompt": None},
+            {"Prompt": None},
+            ("Prompt", "missing_no_default", "It is not among the old inputs and has no default: give a value."),
+        ),
+    ],
+    ids=["option", "options", "link", "text", "parameter", "value"],
+)
+def test_what_cannot_be_sent_any_more_is_left_out_and_told_with_its_old_value(made, old, kept, problem):
+    inputs, problems = drafts.replay_inputs(app(made), old)
+    assert (inputs, problems) == (kept, [FieldProblem(*problem)])
+
+
+def test_a_parameter_that_is_new_is_told_only_where_it_has_no_default():
+    _, problems = drafts.replay_inputs(app(parameter("Prompt"), parameter("New"), STYLE), {"Prompt": "a fox"})
+    assert [(problem.field, problem.code) for problem in problems] == [("New", "missing_no_default")]
+
+
+def test_old_inputs_of_an_app_whose_parameters_are_unknown_are_left_to_lamina():
+    unknown = App("app-1", "Portrait Studio", None, is_public=True)
+    assert drafts.replay_inputs(unknown, {"anything": 1}) == ({"anything": 1}, [])
+    assert drafts.vanished_inputs(unknown, {"anything": 1}) == []
+
+
+@given(some.lists(parameters(), max_size=6, unique_by=lambda each: each.name), some.dictionaries(names, documents))
+def test_a_replay_is_refused_only_where_a_value_is_needed(made, old):
+    made = [replace(each, identities=(each.name,)) for each in made]
+    inputs, problems = drafts.replay_inputs(app(*made), old)
+    assert {problem.code for problem in drafts.check_inputs(app(*made), inputs)} <= {"missing_no_default"}
+    lost = {name for name in old if name not in inputs}
+    assert {name: value for name, value in old.items() if name not in lost} == inputs
+    assert lost <= {problem.field for problem in problems}, "nothing is left out in silence"
+
+
+def test_a_long_value_is_cut_in_what_is_told_of_it():
+    assert drafts.spell("x" * 90) == '"' + "x" * 78 + "…"
+    assert drafts.spell("x" * 78) == '"' + "x" * 78 + '"'
 
 
 def test_problems_find_their_field_or_stand_for_themselves():

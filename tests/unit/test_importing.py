@@ -106,6 +106,28 @@ def test_marks_of_utf_8_and_the_ends_of_lines_are_any_editor_s(taking, content, 
     assert taking.rows()[0].reference == "ä"
 
 
+@pytest.mark.parametrize("start", [codecs.BOM_UTF8 + b"\n", codecs.BOM_UTF8 + b" \r\n\n", b"\n"])
+def test_a_first_line_of_json_lines_may_be_empty_but_for_the_mark(taking, start):
+    assert taking.take(start + LINES.encode()) == (2, 0, 0, 0)
+    assert (taking.names(), taking.told) == (["e-1", "e-2"], [])
+
+
+def test_a_mark_further_down_is_no_json(taking):
+    assert taking.take(LINES.encode() + codecs.BOM_UTF8 + b"\n") == (2, 0, 0, 1)
+    assert taking.told[0][0] == 3
+
+
+@pytest.mark.parametrize(
+    "content",
+    ['{"executionId": " e-1 ", "appId": "a\\n", "reference": "\\tR"}', HEAD + " e-1 ,a ,,,\tR\n"],
+    ids=["json", "csv"],
+)
+def test_blanks_around_ids_and_references_are_taken_off(taking, content):
+    assert taking.take(content) == (1, 0, 0, 0)
+    (row,) = taking.rows()
+    assert (row.execution_id, row.app_id, row.reference) == ("e-1", "a", "R")
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [

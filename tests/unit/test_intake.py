@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lamina_core import intake
+from lamina_core import intake, registration
 from lamina_core.api import wire
-from lamina_core.domain import Absence, Generation, Kind, Origin, Source, Status, Update, Verdict
+from lamina_core.domain import Absence, Generation, Kind, Origin, Registration, Source, Status, Update, Verdict
 from lamina_core.errors import FieldProblem
 from lamina_core.intake import Effect
 from lamina_core.store import deliveries, events, executions, polls
@@ -59,6 +59,15 @@ def started(writer, *, token=TOKEN, webhook_expected=True) -> int:
         webhook_expected=webhook_expected,
     )
     return writer.run(lambda connection: executions.insert_intent(connection, intent, T0))
+
+
+def registered(writer, told: datetime | None = None, reference: str | None = None) -> int:
+    """Take in the execution of a backend, a minute after it began by Lamina's clock."""
+    given = [Registration("e-1", "app-1", Origin.REGISTERED, started_at=told, reference=reference)]
+    answers = writer.run(
+        lambda connection: registration.register(connection, given, "backend", Generation.EXECUTIONS, at(60))
+    )
+    return answers[0].execution
 
 
 def apply(writer, update: Update, now: datetime = T0) -> intake.Outcome:
@@ -344,6 +353,67 @@ def test_the_time_of_the_end_is_kept_whoever_names_it(engines, writer, named_fir
     assert row_of(engines, row).completed_at == at(9)
 
 
+@pytest.mark.parametrize("told", [None, at(-30)], ids=["nobody told", "its backend told"])
+@pytest.mark.parametrize("first", ["read", "delivery"])
+def test_what_others_started_began_when_lamina_says(engines, writer, told, first):
+    row = registered(writer, told)
+    assert row_of(engines, row).created_at == (told or at(60))
+    silent = {name: value for name, value in report_data("running").items() if name != "createdAt"}
+    apply(writer, polled(row, silent, at(61)), at(61))
+    assert row_of(engines, row).created_at == (told or at(60)), "it did not say"
+    if first == "read":
+        apply(writer, polled(row, report_data("running"), at(62)), at(62))
+    else:
+        deliver(writer, report_data("completed", completed=9), received=62)
+    assert row_of(engines, row).created_at == at(0)
+    apply(writer, polled(row, silent, at(63)), at(63))
+    assert row_of(engines, row).created_at == at(0)
+
+
+def test_what_began_a_day_ago_by_lamina_s_clock_is_late_from_the_first_read_on(engines, writer):
+    row = registered(writer)
+    apply(writer, polled(row, report_data("running", createdAt=stamp(-90_000)), at(61)), at(61))
+    assert row_of(engines, row).next_poll_at == at(61 + 3_600)
+
+
+def test_what_was_started_here_began_when_it_was_asked_for(engines, writer):
+    row = started(writer)
+    apply(writer, answered(row, report_data("queued", createdAt=stamp(-5))))
+    assert row_of(engines, row).created_at == T0
+
+
+@pytest.mark.parametrize("end", ["before", "after"])
+def test_when_lamina_began_to_work_on_it_is_kept_whoever_tells_it_and_however_late(engines, writer, end):
+    row = started(writer)
+    apply(writer, answered(row))
+    apply(writer, polled(row, report_data("running", startedAt=None), at(4)), at(4))
+    assert row_of(engines, row).started_at is None
+    if end == "before":
+        deliver(writer, report_data("completed", completed=9, startedAt=None), received=10)
+    status = {"before": "completed", "after": "running"}[end]
+    told = report_data(status, completed=9 if end == "before" else None)
+    assert apply(writer, polled(row, told, at(20)), at(20)).effect is Effect.SAME
+    assert row_of(engines, row).started_at == at(1)
+
+
+@pytest.mark.parametrize(
+    ("known", "status"),
+    [("nothing", Status.QUEUED), ("its end, by a webhook", Status.COMPLETED), ("a read", Status.RUNNING)],
+)
+def test_a_stranger_s_row_becomes_one_with_the_start_that_it_is(engines, writer, known, status):
+    stranger = registered(writer, reference="ORDER-1")
+    if known == "a read":
+        apply(writer, polled(stranger, report_data("running"), at(61)), at(61))
+    elif known != "nothing":
+        deliver(writer, report_data("completed", completed=9), received=61)
+    row = started(writer)
+    apply(writer, answered(row), at(62))
+    found = row_of(engines, row)
+    assert (found.execution_id, found.status, found.reference) == ("e-1", status, "ORDER-1")
+    assert found.created_at == T0
+    assert row_of(engines, stranger) is None
+
+
 def test_a_start_answered_with_another_execution_s_id_stays_unconfirmed(engines, writer):
     first = started(writer)
     apply(writer, answered(first))
@@ -456,6 +526,24 @@ def test_a_delivery_that_could_not_be_checked_is_settled_later(engines, writer, 
     )
     ended = row_of(engines, row).status is Status.COMPLETED
     assert ended == (verdict is Verdict.ACCEPTED)
+
+
+def test_of_the_same_bytes_that_could_not_be_checked_the_later_ones_are_duplicates(engines, writer):
+    row = started(writer)
+    apply(writer, answered(row))
+    data = report_data("completed", completed=9)
+    kept = [deliver(writer, data, received=second, verdict=Verdict.UNCHECKED) for second in (20, 50)]
+    for each in kept:
+        writer.run(
+            lambda connection, each=each: intake.settle_delivery(
+                connection, each, verdict=Verdict.ACCEPTED, reason=None, key_id="k", now=at(90)
+            )
+        )
+    with engines.reading() as connection:
+        found = {each.id: each for each in deliveries.of_execution(connection, row)}
+    first, second = (found[each] for each in kept)
+    assert (first.reason, first.duplicate_of) == (None, None)
+    assert (second.reason, second.duplicate_of) == ("duplicate", kept[0])
 
 
 def test_an_update_for_a_row_that_does_not_exist_says_so(writer):

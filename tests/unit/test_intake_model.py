@@ -35,10 +35,12 @@ from lamina_core.domain import (
     Update,
     Verdict,
 )
-from lamina_core.store import executions, polls
+from lamina_core.store import executions, failures, polls
 from lamina_core.store.deliveries import UNKNOWN_EXECUTION, Arrival
 from lamina_core.store.executions import Intent
+from lamina_core.triage import fingerprint
 from tests.conftest import SettableClock
+from tests.unit.conftest import count_again
 
 EXAMPLES, STEPS = 150, 30
 ROUNDS = 12  # of reads at the end, more than any execution needs
@@ -371,6 +373,8 @@ class Machine(RuleBasedStateMachine):
                     outputs = executions.find_payload(connection, row.id).outputs
                 told = (row.status, row.completed_at, row.error_message, outputs)
                 assert told == (report.status, report.completed_at, reason(truth.now), report.outputs), truth.name
+                assert row.started_at == report.started_at, truth.name
+                assert truth.start or row.created_at == report.created_at, truth.name
 
     # What must always hold
 
@@ -389,6 +393,7 @@ class Machine(RuleBasedStateMachine):
         assert len(self.deliveries()) == self.taken, "a delivery is missing"
         astray = [each for each in self.deliveries() if each.execution != named.get(each.request_id)]
         assert astray == [], "deliveries that are not linked to the row of their execution"
+        self.check_failures(rows)
 
     def check_starts(self, rows: dict[int, Execution]) -> None:
         names = {truth.start: truth.name for truth in self.truths}
@@ -439,6 +444,23 @@ class Machine(RuleBasedStateMachine):
         lost = {row.id for row in self.rows() if row.status is Status.START_UNCONFIRMED}
         began = {truth.start: truth for truth in self.truths}
         return [(row, began[token]) for token, row in self.starts.items() if row in lost and token in began]
+
+    def check_failures(self, rows: Sequence[Execution]) -> None:
+        """What failed is in the group of its cause, and groups and hours count what there is."""
+        with self.engines.reading() as connection:
+            payloads = {row.id: executions.find_payload(connection, row.id) for row in rows}
+            kept = {each.execution: each.fingerprint for each in failures.lock(connection, payloads).values()}
+            counted = count_again(connection)
+            groups = connection.exec_driver_sql("SELECT fingerprint, number, open_number FROM failure_group").all()
+            hours = connection.exec_driver_sql("SELECT fingerprint, sum(number) FROM failure_hour GROUP BY 1").all()
+        causes = {
+            row.id: fingerprint.find_cause(row.app_id, row.status, row.error_message, payload.outputs)
+            for row in rows
+            if (payload := payloads[row.id]) is not None
+        }
+        assert kept == {row_id: cause.fingerprint for row_id, cause in causes.items() if cause}
+        assert {name: (number, opened) for name, number, opened in groups if number} == counted
+        assert {name: number for name, number in hours if number} == {name: both[0] for name, both in counted.items()}
 
     def rows(self, *, named: bool = False) -> list[Execution]:
         return [row for row in self.look()[0] if row.execution_id is not None or not named]
@@ -501,7 +523,7 @@ def arrival(posted: Posted, token: str | None, received: datetime) -> Arrival:
 
 
 def forget(connection: sa.Connection) -> None:
-    for table in ("event", "delivery", "execution_payload", "execution"):
+    for table in ("failure", "failure_group", "failure_hour", "event", "delivery", "execution_payload", "execution"):
         connection.exec_driver_sql(f"DELETE FROM {table}")
 
 

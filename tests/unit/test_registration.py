@@ -4,7 +4,7 @@ import hashlib
 import itertools
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -54,6 +54,11 @@ def test_a_reference_is_printable_text_too(value):
 def test_texts_up_to_the_limit_and_of_any_script_are_taken_as_they_are():
     taken = parse({"executionId": "e" * 200, "appId": "🦊-ä", "reference": "№ 7 / déjà"})
     assert (len(taken.execution_id), taken.app_id, taken.reference) == (200, "🦊-ä", "№ 7 / déjà")
+
+
+def test_blanks_around_ids_and_references_are_none_of_theirs():
+    taken = parse({"executionId": " e-1\n", "appId": "\u00a0app-1\t", "reference": f" R {'7' * 196} "})
+    assert taken == Registration("e-1", "app-1", Origin.REGISTERED, reference=f"R {'7' * 196}")
 
 
 @pytest.mark.parametrize("value", [5, True, [], {}, "", "soon", "2026-13-01", "T09:00", "9999-12-31T23:59:59-14:00"])
@@ -229,6 +234,27 @@ def test_the_name_and_the_kind_come_from_the_catalogue(engines, writer):
     register(writer, one(), one("e-2", "app-2"))
     found = {row.execution_id: (row.app_name, row.kind) for row in rows(engines)}
     assert found == {"e-1": ("Campaign Film", Kind.VIDEO), "e-2": ("app-2", Kind.IMAGE)}
+
+
+@pytest.mark.parametrize("way", ["list", "details"])
+def test_the_name_of_an_app_that_becomes_known_later_is_given_to_its_executions(engines, writer, way):
+    register(writer, one(), one("e-2"), one("e-3", "app-2"))
+    film = App("app-1", "Campaign Film", None, is_public=True)
+    if way == "list":
+        writer.run(lambda connection: catalogue.replace_list(connection, [film], T0))
+    else:
+        writer.run(lambda connection: catalogue.put(connection, film, T0))
+    assert [row.app_name for row in rows(engines)] == ["Campaign Film", "Campaign Film", "app-2"]
+
+
+def test_a_new_name_of_an_app_leaves_its_old_executions_as_they_were_called(engines, writer):
+    film = App("app-1", "Campaign Film", None, is_public=True)
+    writer.run(lambda connection: catalogue.replace_list(connection, [film], T0))
+    register(writer, one())
+    renamed = replace(film, name="Campaign Video")
+    writer.run(lambda connection: catalogue.replace_list(connection, [renamed], T0))
+    writer.run(lambda connection: catalogue.put(connection, renamed, T0))
+    assert [row.app_name for row in rows(engines)] == ["Campaign Film"]
 
 
 def test_an_execution_of_which_lamina_named_no_app_gets_it_from_whoever_knows(engines, writer):

@@ -29,7 +29,8 @@ def test_an_execution_comes_with_its_family_timeline_and_deliveries(engines, wri
 
     writer.run(work)
     found = detail.read_detail(engines, row, clock.now())
-    assert (found.execution.id, found.original.id, [each.id for each in found.replays]) == (row, original, [5])
+    assert found.execution.id == row
+    assert [(node.execution.id, node.depth) for node in found.lineage.nodes] == [(original, 0), (row, 1), (5, 2)]
     assert ([event.kind for event in found.timeline], [each.id for each in found.deliveries]) == (["started"], [1])
     assert [(output.label, output.status) for output in found.outputs] == [("Output", "unknown"), ("5", "error")]
     assert (found.payload.inputs, found.as_of) == ({"Prompt": "x"}, clock.now())

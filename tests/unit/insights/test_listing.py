@@ -89,15 +89,3 @@ def test_a_row_that_is_gone_from_the_store_stays_as_it_was_shown(engines, add, c
 def test_a_pasted_id_is_lamina_s_or_ours_or_a_beginning(engines, add, pasted, found):
     add({"execution_id": "e-abc-1"}, {"execution_id": "e-abc-2"}, {}, {"execution_id": "4711"})
     assert sorted(listing.find_pasted(engines, pasted)) == found
-
-
-def test_failures_are_the_newest_of_three_kinds_and_counted(engines, add, clock):
-    add(
-        {"status": Status.FAILED, "second": 1},
-        {"status": Status.START_FAILED, "second": 2},
-        {"status": Status.START_UNCONFIRMED, "second": 3},
-        {"status": Status.CANCELLED, "second": 4},
-        {"status": Status.FAILED, "second": -1},
-    )
-    rows, number = listing.read_failures(engines, clock.now(), 2)
-    assert (ids(rows), number) == ([3, 2], Count(3, False))

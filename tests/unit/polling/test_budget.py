@@ -99,6 +99,20 @@ def test_an_operator_who_waits_gets_what_comes_free(clock):
     assert budget.spent_last_minute() == 10
 
 
+def test_what_can_neither_wait_nor_be_left_out_is_counted_and_later_polls_wait_for_it(clock):
+    budget, other = Budget(100, clock), Budget(100, clock)
+    for each in (budget, other):
+        while each.take_poll():
+            pass
+    spent = budget.spent_last_minute()
+    budget.take_anyway()
+    assert budget.spent_last_minute() == spent + 1
+    clock.advance(1)
+    assert (other.take_poll(), budget.take_poll()) == (True, False)
+    clock.advance(1)
+    assert budget.take_poll()
+
+
 def test_the_spent_ones_are_forgotten_although_nobody_counts_them(clock):
     budget = Budget(6_000, clock)
     for _ in range(3_000):

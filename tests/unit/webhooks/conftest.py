@@ -13,6 +13,7 @@ from lamina_core import signing
 from lamina_core.api.client import LaminaClient
 from lamina_core.config import Secret
 from lamina_core.domain import Generation
+from lamina_core.polling.budget import Budget
 from lamina_core.signing import SigningKey
 from lamina_core.webhooks.keys import KeyRing
 from lamina_core.webhooks.receiver import PATH, Receiver
@@ -59,8 +60,13 @@ def client(lamina, clock):
 
 
 @pytest.fixture
-def keys(engines, writer, client, clock) -> KeyRing:
-    return KeyRing(engines, writer, client, clock)
+def budget(clock) -> Budget:
+    return Budget(100, clock)
+
+
+@pytest.fixture
+def keys(engines, writer, client, budget, clock) -> KeyRing:
+    return KeyRing(engines, writer, client, budget, clock)
 
 
 @pytest.fixture

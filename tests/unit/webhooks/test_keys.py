@@ -16,9 +16,9 @@ def test_a_ring_begins_empty_and_stale(keys):
     assert (keys.keys(), keys.fetched_at, keys.is_stale(), keys.may_refresh()) == ((), None, True, True)
 
 
-def test_a_key_set_that_was_read_is_there_for_the_next_process(engines, writer, client, clock, keys, lamina):
+def test_a_key_set_that_was_read_is_there_for_the_next_process(engines, writer, client, budget, clock, keys, lamina):
     assert keys.refresh()
-    later = KeyRing(engines, writer, client, clock)
+    later = KeyRing(engines, writer, client, budget, clock)
     later.load()
     assert (later.keys(), later.fetched_at) == ((lamina.keys[0].public(),), clock.now())
     assert lamina.asked == 1
@@ -70,6 +70,16 @@ def test_a_failed_try_counts_for_the_minute_too(keys, lamina):
     assert lamina.asked == 1
 
 
+def test_a_read_is_counted_and_goes_although_the_budget_is_used_up(keys, budget, lamina):
+    while budget.take_poll():
+        pass
+    spent = budget.spent_last_minute()
+    assert keys.refresh()
+    assert (lamina.asked, budget.spent_last_minute()) == (1, spent + 1)
+    assert not keys.refresh()
+    assert budget.spent_last_minute() == spent + 1, "Lamina was not asked again"
+
+
 def test_a_set_is_stale_after_a_day(keys, clock):
     keys.refresh()
     clock.advance(86_400)
@@ -78,8 +88,8 @@ def test_a_set_is_stale_after_a_day(keys, clock):
     assert keys.is_stale()
 
 
-def test_keys_serve_although_the_store_takes_nothing(engines, client, clock, lamina):
-    ring = KeyRing(engines, Writer(engines.write, SystemClock(), capacity=0), client, clock)
+def test_keys_serve_although_the_store_takes_nothing(engines, client, budget, clock, lamina):
+    ring = KeyRing(engines, Writer(engines.write, SystemClock(), capacity=0), client, budget, clock)
     assert ring.refresh()
     assert ring.keys() == (lamina.keys[0].public(),)
 

@@ -1,0 +1,1 @@
+"""Operations on many executions: chosen by id, previewed, stored, and run in the background."""

@@ -1,0 +1,1 @@
+"""What failures mean: causes, advice, differences and evidence."""

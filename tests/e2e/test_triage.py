@@ -1,0 +1,92 @@
+"""A triage session in a real browser: from the Overview to a resolved group, and the same failure coming back."""
+
+import re
+from collections.abc import Callable
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.e2e.conftest import Desk
+from tests.e2e.test_operator import expect_status, open_app, press_start
+
+SECONDS = 1_000.0
+
+
+def fail_once(page: Page, desk: Desk) -> None:
+    open_app(page, desk, "Golden Hour Relight")  # it always fails
+    press_start(page)
+    expect_status(page, "failed")
+
+
+def badge(page: Page, words: str) -> Locator:
+    return page.get_by_test_id("stMain").locator(".stMarkdownBadge", has_text=words).first
+
+
+def open_first_group(page: Page) -> None:
+    table = page.get_by_test_id("stDataFrame")
+    expect(table).to_be_visible(timeout=10 * SECONDS)
+    box = table.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + 100, box["y"] + 34 * 1.5)
+    page.wait_for_url(re.compile(r"/failures\?.*group=f1-"), timeout=10 * SECONDS)
+
+
+def test_a_cause_is_found_acknowledged_and_resolved_and_says_so_when_it_comes_back(
+    make_desk: Callable[..., Desk], page: Page
+):
+    desk = make_desk(LAMINA_SANDBOX_SPEED="20")
+    fail_once(page, desk)
+    page.goto(desk.url)
+    page.get_by_role("link", name="All 1 by their causes").click(timeout=10 * SECONDS)
+    page.wait_for_url(re.compile("/failures$"), timeout=10 * SECONDS)
+    open_first_group(page)
+    expect(page.get_by_text("The same request can simply be tried again.")).to_be_visible(timeout=10 * SECONDS)
+    page.get_by_role("button", name="Acknowledge").click()
+    expect(badge(page, "acknowledged by unnamed operator")).to_be_visible(timeout=10 * SECONDS)
+    page.get_by_role("button", name="Resolve 1").click()
+    expect(badge(page, "resolved by unnamed operator")).to_be_visible(timeout=10 * SECONDS)
+    page.get_by_role("link", name="All failures").click()
+    expect(page.get_by_text("No failure is open.")).to_be_visible(timeout=10 * SECONDS)
+    expect(page.get_by_role("radio", name="Resolved 1")).to_be_visible()
+    fail_once(page, desk)
+    page.goto(f"{desk.url}/failures")
+    open_first_group(page)
+    expect(badge(page, "came back")).to_be_visible(timeout=10 * SECONDS)
+    expect(page.get_by_text("1 open of 2")).to_be_visible()
+
+
+def test_a_half_written_note_survives_refreshes_and_lands_in_the_timeline(make_desk: Callable[..., Desk], page: Page):
+    desk = make_desk(LAMINA_SANDBOX_SPEED="20")
+    fail_once(page, desk)
+    page.get_by_role("button", name="Note", exact=True).click()
+    field = page.get_by_label("A note, kept in the timeline")
+    freshness = page.get_by_test_id("stSidebar").get_by_text("as of")
+    field.press_sequentially("asked the ")
+    before = freshness.inner_text()
+    expect(freshness).not_to_have_text(before, timeout=10 * SECONDS)
+    field.press_sequentially("customer")
+    expect(field).to_have_value("asked the customer")
+    page.get_by_role("button", name="Add the note").click()
+    expect(field).to_be_hidden(timeout=10 * SECONDS)  # the form shuts once it is kept
+    page.get_by_role("tab", name="Timeline").click()
+    expect(page.get_by_text("note: asked the customer")).to_be_visible(timeout=10 * SECONDS)
+
+
+def test_a_new_cause_waits_behind_a_button_while_the_list_is_looked_at(make_desk: Callable[..., Desk], page: Page):
+    desk = make_desk(LAMINA_SANDBOX_SPEED="20")
+    fail_once(page, desk)
+    page.goto(f"{desk.url}/failures")
+    expect(page.get_by_role("radio", name="Open 1")).to_be_visible(timeout=10 * SECONDS)
+    other = page.context.new_page()
+    open_app(other, desk, "Seasonal Trio")  # it fails in part
+    press_start(other)
+    expect_status(other, "completed")
+    other.close()
+    new = page.get_by_role("button", name="1 new group")
+    expect(new).to_be_visible(timeout=15 * SECONDS)
+    height = page.get_by_test_id("stDataFrame").bounding_box()
+    new.click()
+    expect(new).to_be_hidden(timeout=10 * SECONDS)
+    grown = page.get_by_test_id("stDataFrame").bounding_box()
+    assert height is not None
+    assert grown is not None
+    assert grown["height"] > height["height"]
