@@ -39,7 +39,7 @@ def show_choice(choice: Choice) -> None:
         show_chosen(choice, previewed)
     if previewed is not None:
         bulk_preview.show_previews(previewed)
-        show_begin(choice, wish, len(previewed.find(Prospect.READY)))
+        show_begin(choice, wish, len(previewed.ready))
         if choice.kind is BulkKind.REPLAY and parts.operations.supports(Feature.ESTIMATE):
             bulk_preview.show_cost(previewed)
 
@@ -48,7 +48,7 @@ def show_chosen(choice: Choice, previewed: Previewed | None) -> None:
     chosen = choice.selection
     line = f"**{len(chosen.rows):,} executions** as of {frame.format_clock(chosen.chosen_at)}"
     line += f" (the first {LIMIT:,})" if chosen.is_cut else ""
-    gone = len(previewed.find(Prospect.ENDED_OTHERWISE)) if previewed else 0
+    gone = previewed.counts[Prospect.ENDED_OTHERWISE] if previewed else 0
     line += f"; {gone:,} {'has' if gone == 1 else 'have'} ended otherwise since, left out" if gone else ""
     st.subheader(f"{_VERBS[choice.kind]} many", anchor=False)
     st.markdown(f"{line} · {plain(chosen.chosen_as)}")

@@ -14,7 +14,7 @@ from lamina_core.insights.detail import Detail
 from lamina_core.store import executions, lineage
 from lamina_core.store.engine import Engines
 from lamina_core.triage import diff
-from lamina_core.triage.diff import Change, Segment
+from lamina_core.triage.diff import Change
 
 _FAILED = frozenset({Status.FAILED, Status.START_FAILED})
 
@@ -110,26 +110,3 @@ def _pair(before: tuple[Output, ...], after: tuple[Output, ...]) -> Iterator[Out
         yield OutputPair(output.label, output, same.pop(0) if same else None)
     left = {id(output) for outputs in waiting.values() for output in outputs}
     yield from (OutputPair(output.label, None, output) for output in after if id(output) in left)
-
-
-def compare_words(before: str, after: str) -> list[Segment]:
-    """Compare two texts word by word for people: a changed passage stays whole across the spaces within it."""
-    segments = diff.compare_text(before, after)
-    told: list[Segment] = []
-    gone = new = ""
-    for place, segment in enumerate(segments):
-        if segment.kind == "gone":
-            gone += segment.text
-        elif segment.kind == "new":
-            new += segment.text
-        elif gone and new and place + 1 < len(segments) and not segment.text.strip(" "):
-            gone, new = gone + segment.text, new + segment.text
-        else:
-            told += [*_changed(gone, new), segment]
-            gone = new = ""
-    return told + _changed(gone, new)
-
-
-def _changed(gone: str, new: str) -> list[Segment]:
-    parts = [Segment("gone", gone), Segment("new", new)]
-    return [part for part in parts if part.text]

@@ -99,15 +99,24 @@ def find_members(connection: sa.Connection, fingerprint: str, triages: Sequence[
 
 
 def find_newest_open(connection: sa.Connection, now: datetime, limit: int) -> list[Member]:
-    """Return the open failures of groups that nobody has resolved or ignored, those that failed last first."""
-    wanted = (
+    """Return the open failures of groups that nobody has resolved or ignored, those that failed last first.
+
+    Each state is read by itself, for an index gives the newest of one state only.
+    """
+    newest = (
         _members()
         .join(FailureGroupTable, col(FailureGroupTable.fingerprint) == col(FailureTable.fingerprint))
-        .where(col(FailureTable.triage).in_([Triage.OPEN, Triage.ACKNOWLEDGED]), _in_view(GroupView.OPEN, now))
+        .where(_in_view(GroupView.OPEN, now))
         .order_by(col(FailureTable.failed_at).desc(), col(FailureTable.execution).desc())
         .limit(limit)
     )
-    return [_member(row) for row in connection.execute(wanted)]
+    found = [
+        _member(row)
+        for triage in (Triage.OPEN, Triage.ACKNOWLEDGED)
+        for row in connection.execute(newest.where(col(FailureTable.triage) == triage))
+    ]
+    found.sort(key=lambda member: (member.failure.failed_at, member.execution.id), reverse=True)
+    return found[:limit]
 
 
 def _members() -> sa.Select[Any]:

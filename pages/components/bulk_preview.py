@@ -35,22 +35,29 @@ _STATE, _COST = "bulk_previewed", "bulk_cost"  # keys of the session's state
 
 @dataclass(frozen=True)
 class Previewed:
-    """What a choice would become with one edit, and when that was looked up."""
+    """What a choice would become with one edit, and when that was looked up; inputs of those only that are shown."""
 
     number: int  # of the choice
     patch: Patch | None
-    previews: tuple[Preview, ...]
+    counts: Mapping[Prospect, int]
+    shown: Mapping[Prospect, tuple[Preview, ...]]
+    ready: tuple[int, ...]  # executions
     as_of: datetime
-
-    def find(self, prospect: Prospect) -> list[Preview]:
-        """Return those with this prospect, in their order."""
-        return [preview for preview in self.previews if preview.prospect is prospect]
 
 
 def make(number: int, selection: Selection, wish: Wish) -> None:
     """Look up what would become of a choice, and keep it for the runs that follow."""
-    previews = tuple(runtime.current().bulks.preview(selection, wish))
-    st.session_state[_STATE] = Previewed(number, wish.patch, previews, frame.now())
+    found: dict[Prospect, list[Preview]] = {prospect: [] for prospect in Prospect}
+    for preview in runtime.current().bulks.preview(selection, wish):
+        found[preview.prospect].append(preview)
+    st.session_state[_STATE] = Previewed(
+        number=number,
+        patch=wish.patch,
+        counts={prospect: len(previews) for prospect, previews in found.items()},
+        shown={prospect: tuple(previews[:_ROWS]) for prospect, previews in found.items()},
+        ready=tuple(preview.execution for preview in found[Prospect.READY]),
+        as_of=frame.now(),
+    )
 
 
 def find(number: int, change: Patch | None) -> Previewed | None:
@@ -67,22 +74,21 @@ def _is_same(one: Patch | None, other: Patch | None) -> bool:
 
 def show_previews(previewed: Previewed) -> None:
     """Draw how many have each prospect, and those of the one that is picked."""
-    found = {prospect: previewed.find(prospect) for prospect in Prospect}
-    occurring = [prospect for prospect in Prospect if found[prospect]]
+    occurring = [prospect for prospect in Prospect if previewed.counts[prospect]]
     picked = st.pills(
         "Prospect",
         occurring,
         default=occurring[0] if occurring else None,
         required=True,
-        format_func=lambda each: f"{_LOOKS[each].icon} {len(found[each]):,} {each}",
+        format_func=lambda each: f"{_LOOKS[each].icon} {previewed.counts[each]:,} {each}",
         key=f"prospect:{previewed.number}:{previewed.as_of.timestamp()}",
         label_visibility="collapsed",
     )
     if picked is None:
         return
-    _show_rows(found[picked][:_ROWS], previewed.patch)
-    shown_now, total = min(len(found[picked]), _ROWS), len(found[picked])
-    first = f"The first {shown_now:,} of {total:,}. " if total > shown_now else ""
+    _show_rows(previewed.shown[picked], previewed.patch)
+    total = previewed.counts[picked]
+    first = f"The first {_ROWS} of {total:,}. " if total > _ROWS else ""
     st.caption(f"{first}Looked up at {frame.format_clock(previewed.as_of)}; each is looked at again when it begins.")
 
 
@@ -140,14 +146,13 @@ def _part(text: str, first: int) -> str:
 
 def show_cost(previewed: Previewed) -> None:
     """Offer an estimate of what the ready ones would cost; Lamina is asked once, on pressing."""
-    ready = [preview.execution for preview in previewed.find(Prospect.READY)]
     asked_for = (previewed.number, previewed.as_of)
     known_for, text = st.session_state.get(_COST, (None, ""))
     if known_for == asked_for:
         st.caption(f":material/payments: {text}")
-    elif st.button("Estimate the cost", icon=":material/payments:", disabled=not ready, key="bulk_estimate"):
+    elif st.button("Estimate the cost", icon=":material/payments:", disabled=not previewed.ready, key="bulk_estimate"):
         with shown():
-            st.session_state[_COST] = asked_for, _estimate(ready)
+            st.session_state[_COST] = asked_for, _estimate(previewed.ready)
             st.rerun()
 
 

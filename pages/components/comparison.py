@@ -1,6 +1,7 @@
 """Two executions beside each other, and what sets a failed one apart from its app's last success."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import streamlit as st
@@ -10,6 +11,7 @@ from lamina_core.domain import Output
 from lamina_core.insights import comparison, wording
 from lamina_core.insights.comparison import Comparison, OutputPair, Side
 from lamina_core.insights.detail import Detail
+from lamina_core.triage import diff
 from lamina_core.triage.diff import Change, Difference
 from pages.components import frame, navigation, outputs, passages, status
 from pages.components.links import is_link
@@ -17,6 +19,7 @@ from pages.components.messages import code, plain
 
 _WORDS = 5  # from which on two texts are compared word by word
 _DRAWN = 20_000  # characters of two texts that are compared word by word; longer ones stand beside each other
+_FELT = timedelta(seconds=0.05)  # a difference below it would be told as 0 s
 _SHORT = 60  # characters of a value that stands in a line with another
 _ICONS = {
     Difference.ADDED: ":green-badge[:material/add: added]",
@@ -32,9 +35,11 @@ def show_comparison(found: Detail) -> None:
         _show_asked(found, asked)
         return
     success = comparison.read_last_success(runtime.current().engines, found)
+    if success:
+        _tell_differences(found, success)
     with st.container(horizontal=True, vertical_alignment="center"):
         if success:
-            _show_last_success(found, success)
+            _link_success(found, success)
         _show_choice(found)
 
 
@@ -69,8 +74,9 @@ def _show_sides(compared: Comparison, current: int) -> None:
     if compared.before.execution.app_id != compared.after.execution.app_id:
         st.warning("These are executions of two different apps.", icon=":material/warning:")
     if compared.longer is not None:
-        word = "longer" if compared.longer.total_seconds() >= 0 else "less"
-        st.caption(f"#{compared.after.execution.id} took {wording.format_span(abs(compared.longer))} {word}.")
+        span, word = abs(compared.longer), "longer" if compared.longer > timedelta() else "less"
+        length = f"{wording.format_span(span)} {word}" if span >= _FELT else "as long"
+        st.caption(f"#{compared.after.execution.id} took {length}.")
 
 
 def _show_side(side: Side, current: int) -> None:
@@ -136,7 +142,7 @@ def _are_prose(before: Any, after: Any) -> bool:
 
 def _show_words(before: str, after: str) -> None:
     with st.container(border=True):
-        st.markdown(passages.draw(comparison.compare_words(before, after)))
+        st.markdown(passages.draw(diff.compare_text(before, after)))
 
 
 def _show_outputs(compared: Comparison) -> None:
@@ -166,10 +172,13 @@ def _show_pair(pair: OutputPair, compared: Comparison) -> None:
                 st.caption(f"#{side.execution.id} has no output **{plain(pair.label)}**.")
 
 
-def _show_last_success(found: Detail, compared: Comparison) -> None:
-    """Tell in one line which inputs differ, and show them on a click."""
-    success = compared.before if compared.after.execution.id == found.execution.id else compared.after
-    name = f"#{success.execution.id}"
+def _success_in(compared: Comparison, found: Detail) -> int:
+    return (compared.before if compared.after.execution.id == found.execution.id else compared.after).execution.id
+
+
+def _tell_differences(found: Detail, compared: Comparison) -> None:
+    """Tell in one line which inputs differ from those that succeeded, and show them on a click."""
+    name = f"#{_success_in(compared, found)}"
     if compared.changes is None:
         st.caption(f"What is different from the last success {name} cannot be told: not all inputs are known here.")
     elif not compared.changes:
@@ -178,11 +187,15 @@ def _show_last_success(found: Detail, compared: Comparison) -> None:
         names = ", ".join(plain(_spell_name(change.name)) for change in compared.changes)
         with st.expander(f"What is different from the last success {name}: {names}"):
             _show_inputs(compared)
+
+
+def _link_success(found: Detail, compared: Comparison) -> None:
+    success = _success_in(compared, found)
     st.page_link(
         navigation.build_pages()["execution"],
-        label=f"Compare with the last success {name}",
+        label=f"Compare with the last success #{success}",
         icon=":material/compare_arrows:",
-        query_params={"id": str(found.execution.id), "with": str(success.execution.id)},
+        query_params={"id": str(found.execution.id), "with": str(success)},
     )
 
 

@@ -31,6 +31,7 @@ _CAME_BACK = Look(":material/undo:", "↩", "orange")
 _ROW_HEIGHT = 34  # pixels
 _ROWS_SHOWN = 20
 _CHART_HEIGHT = 130  # pixels
+_MINUTES = 16  # signs of an instant up to its minutes
 _BAR_COLOUR = "#5470ee"  # the accent colour: legible on light and on dark
 
 
@@ -99,7 +100,7 @@ def describe_state(row: GroupRow) -> str:
 
 def _describe_end(group: FailureGroup) -> str:
     if group.ignored_until is not None:
-        return f"until {frame.format_clock(group.ignored_until)}"
+        return f"until {frame.format_instant(group.ignored_until)[:_MINUTES]}"
     if group.ignored_limit is not None:
         return f"until {max(group.ignored_limit - group.number, 1):,} more"
     return "for good"
@@ -110,7 +111,9 @@ def _look(row: GroupRow) -> Look:
 
 
 def _label(row: GroupRow) -> str:
-    return f"{_look(row).sign} {describe_state(row)}"
+    """Return the state in a column's width: of an ignored group only until when."""
+    words = _describe_end(row.group) if row.state is GroupState.IGNORED else describe_state(row)
+    return f"{_look(row).sign} {words}"
 
 
 def show_head(found: GroupDetail) -> None:

@@ -31,7 +31,7 @@ def show_lineage(found: Detail) -> None:
 
 def _show_node(node: Node, current: Execution) -> None:
     execution, pages = node.execution, navigation.build_pages()
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    with st.container(horizontal=True, vertical_alignment="center", wrap=False):
         if node.depth:
             st.space(_STEP * min(node.depth, _STEPS))
             st.markdown("↳", width="content")

@@ -19,7 +19,8 @@ from pages.components import frame, navigation, tables
 from pages.components.messages import describe, plain, shown
 
 TABLE = "executions"
-_HELD, _CHOSEN, _CHOICE = "held_listing", "chosen", "bulk_choice"  # keys of the session's state
+_HELD, _TICKS_CHANGED = "held_listing", "ticks_changed"  # keys of the session's state
+_CHOSEN, _CHOICE = "chosen", "bulk_choice"
 
 Act = Callable[[Operator, Sequence[int]], int]
 
@@ -47,9 +48,13 @@ class Choice:
 
 
 def hold(wanted: ExecutionFilter, read: Callable[[], Listing]) -> Listing:
-    """Return the listing; while rows in it are ticked, the one that is on the screen, whatever has come since."""
+    """Return the listing; while rows in it are ticked, the one that is on the screen, whatever has come since.
+
+    It stays when the last tick is taken away, too: the rows must not move under the pointer.
+    """
     held: tuple[ExecutionFilter, Listing] | None = st.session_state.get(_HELD)
-    if held is not None and held[0] == wanted and is_ticked(held[1]):
+    was_changed = st.session_state.pop(_TICKS_CHANGED, False)
+    if held is not None and held[0] == wanted and (was_changed or is_ticked(held[1])):
         return held[1]
     found = read()
     st.session_state[_HELD] = wanted, found
@@ -71,6 +76,7 @@ def take_ticks(wanted: ExecutionFilter, ids: Sequence[int]) -> None:
         st.session_state[_CHOSEN] = Chosen(wanted, ticked, runtime.current().bulks.choose_rows(ticked))
     else:
         del st.session_state[_CHOSEN]
+    st.session_state[_TICKS_CHANGED] = True
     st.rerun(scope="app")  # the bar stands outside of what refreshes
 
 
@@ -135,6 +141,7 @@ def _sum_up(chosen: Chosen) -> str:
 
 def _clear() -> None:
     st.session_state.pop(_CHOSEN, None)
+    st.session_state[_TICKS_CHANGED] = True
     _untick()
 
 

@@ -7,8 +7,8 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import col
 
-from lamina_core.insights import comparison
 from lamina_core.store.tables import ExecutionTable, PayloadTable
+from lamina_core.triage import diff
 from lamina_core.triage.diff import Segment
 from pages.components import passages
 from tests.pages.conftest import HOSTILE, Desk, Screen, plain
@@ -131,6 +131,9 @@ def test_status_error_and_length_of_both_are_told(desk: Desk):
     assert "Relight · Ada · " in screen.text
     assert "took 10 s" in screen.text
     assert f"#{other} took 10 s less." in screen.text
+    even = opened(desk, other, **{"with": str(desk.keep())}).text
+    assert "took as long." in even
+    assert "two different apps" not in even
     assert "These are executions of two different apps." in [plain(element.value) for element in screen.at.warning]
 
 
@@ -292,7 +295,7 @@ def test_marks_hold_words_and_leave_the_spaces_at_their_edges_out():
 
 
 def test_spaces_and_line_ends_that_changed_are_made_visible():
-    parts = comparison.compare_words("a  b\nc", "a b c")
+    parts = diff.compare_text("a  b\nc", "a b c")
     drawn = passages.draw(parts)
     assert ":red-background[~~␣␣~~]:green-background[**␣**]" in drawn
     assert "↵" in drawn

@@ -5,6 +5,7 @@ import pytest
 from lamina_core.domain import Event, Operator, Role
 from lamina_core.store import events, failures, groups
 from lamina_core.triage.records import Failure
+from pages.components.messages import plain as plain_markdown
 from tests.pages.conftest import ADA, HOSTILE, Desk, Screen, plain
 
 TIMEOUT = "The provider did not answer within 90 s"
@@ -22,10 +23,14 @@ def failure(desk: Desk, row_id: int) -> Failure:
     return found
 
 
-def timeline(screen: Screen) -> list[str]:
-    """The lines of the timeline, newest first, without their times."""
+def raw_timeline(screen: Screen) -> list[str]:
+    """The Markdown of the timeline's lines, newest first, without their times."""
     (tab,) = [tab for tab in screen.at.tabs if tab.label == "Timeline"]
-    return [plain(line.value.partition("` ")[2]) for line in tab.markdown]
+    return [line.value.partition("` ")[2] for line in tab.markdown]
+
+
+def timeline(screen: Screen) -> list[str]:
+    return [plain(line) for line in raw_timeline(screen)]
 
 
 def can_press(screen: Screen) -> dict[str, bool]:
@@ -168,13 +173,15 @@ def test_notes_names_tickets_and_titles_are_shown_letter_by_letter(desk: Desk, t
     desk.parts.triage.assign(who, [row_id], short)
     desk.parts.triage.set_ticket(who, [row_id], short)
     desk.parts.triage.add_note(who, [row_id], text[:4_000])
-    screen = opened(desk, row_id).expect_no_traceback()
-    lines = timeline(screen)
-    assert lines[0] == f"note: {text[:4_000].strip()} · {name}"
-    assert lines[1] == f"ticket: {short} · {name}"
-    assert lines[2] == f"assigned to {short} · {name}"
-    assert f":material/person: {short}" in screen.text
-    assert f"acknowledged by {name}" in screen.text
+    screen = opened(desk, row_id)
+    by = plain_markdown(name)
+    lines = raw_timeline(screen)
+    assert lines[0] == f"note: {plain_markdown(text[:4_000].strip())} · {by}"
+    assert lines[1] == f"ticket: {plain_markdown(short)} · {by}"
+    assert lines[2] == f"assigned to {plain_markdown(short)} · {by}"
+    assert f":material/person: {plain_markdown(short)}" in [caption.value for caption in screen.at.main.caption]
+    badges = [text.value for text in screen.at.main.markdown if "-badge[" in text.value]
+    assert f":blue-badge[:material/visibility: {plain_markdown(f'acknowledged by {name}')}]" in badges
 
 
 def test_a_line_of_a_kind_from_the_future_is_shown_in_its_own_words(desk: Desk):

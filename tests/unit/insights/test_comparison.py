@@ -94,7 +94,9 @@ def test_outputs_are_paired_by_label_and_those_of_one_label_by_their_order(add, 
 
 def test_how_much_longer_it_took_is_known_once_both_have_ended(add, compare, clock):
     ended = {"created_at": clock.now(), "completed_at": clock.now() + timedelta(seconds=9)}
-    slow, quick, open_still = add(ended, ended | {"completed_at": clock.now() + timedelta(seconds=4)}, {"completed_at": None})
+    slow, quick, open_still = add(
+        ended, ended | {"completed_at": clock.now() + timedelta(seconds=4)}, {"completed_at": None}
+    )
     assert compare(slow, quick).longer == timedelta(seconds=-5)
     assert compare(slow, open_still).longer is None
 
@@ -142,35 +144,3 @@ def test_others_are_found_by_our_number_before_all_else(engines, add):
         ("", []),
     ):
         assert comparison.find_others(engines, text) == found, text
-
-
-def words(before: str, after: str) -> list[tuple[str, str]]:
-    return [(part.kind, part.text) for part in comparison.compare_words(before, after)]
-
-
-def test_a_changed_passage_stays_whole_across_its_spaces():
-    assert words("on a pale green wall, please", "on a dark red wall, please") == [
-        ("same", "on a "),
-        ("gone", "pale green"),
-        ("new", "dark red"),
-        ("same", " wall, please"),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        ("", ""),
-        ("", "new"),
-        ("gone", ""),
-        ("a b c", " "),
-        (" a b", "a b "),
-        ("a\nb", "c\nd"),
-        ("a  b c d", "x y  c z"),
-        ("one two three", "one three two"),
-    ],
-)
-def test_both_texts_can_be_put_together_again(before, after):
-    parts = words(before, after)
-    assert "".join(text for kind, text in parts if kind != "new") == before
-    assert "".join(text for kind, text in parts if kind != "gone") == after

@@ -266,7 +266,7 @@ def test_each_screen_asks_the_store_few_questions_however_much_has_failed(engine
         (4, lambda: failures.read_group(engines, fingerprint, clock.now())),
         (5, lambda: failures.read_likeness(engines, fingerprint)),
         (3, lambda: failures.read_failure(engines, execution)),
-        (4, lambda: failures.read_open(engines, clock.now(), 12)),
+        (5, lambda: failures.read_open(engines, clock.now(), 12)),
     ):
         with counted(engines) as asked:
             read()
