@@ -1,21 +1,20 @@
 """What is done with many executions at once, and how far has it come?"""
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Literal
 
 import streamlit as st
 
-from lamina_core import errors, runtime
+from lamina_core import runtime
 from lamina_core.api.generations import Feature
 from lamina_core.bulk.prospects import LIMIT, Prospect, Wish
 from lamina_core.bulk.records import BulkKind, BulkState
 from lamina_core.insights import bulks
 from lamina_core.insights.bulks import Progress
-from pages.components import bulk_form, bulk_preview, bulk_progress, frame, navigation, selection
+from pages.components import acts, bulk_form, bulk_preview, bulk_progress, frame, navigation, selection
 from pages.components.bulk_preview import Previewed
-from pages.components.messages import describe, plain, shown
+from pages.components.messages import plain, shown
 from pages.components.selection import Choice
 
 _VERBS = {BulkKind.REPLAY: "Replay", BulkKind.CANCEL: "Cancel"}
@@ -78,16 +77,8 @@ def begin(choice: Choice, wish: Wish) -> None:
     navigation.open_page("bulk", id=str(bulk_id))
 
 
-def act(bulk_id: int, label: str, action: Callable[[], None]) -> None:
-    """Do what a button asked for and say how it went; an error stays through refreshes until the next action."""
-    st.session_state.pop("bulk_error", None)
-    try:
-        action()
-    except errors.DeskError as error:
-        st.session_state["bulk_error"] = (bulk_id, f"{frame.format_clock(frame.now())}  {describe(error)}")
-    else:
-        st.toast(label, icon=":material/check:")
-    st.rerun(scope="app")
+def name(bulk_id: int) -> str:
+    return f"bulk operation {bulk_id}"
 
 
 def show_actions(found: Progress) -> None:
@@ -102,10 +93,8 @@ def show_actions(found: Progress) -> None:
         ):
             key = f"{label}:{bulk.id}"
             if st.button(label, icon=f":material/{icon}:", disabled=bulk.state not in allowed, key=key):
-                act(bulk.id, done, partial(steer, who, bulk.id))
-    failed_for, text = st.session_state.get("bulk_error", (None, ""))
-    if failed_for == bulk.id:
-        st.error(text, icon="⚠️")
+                acts.act(name(bulk.id), done, partial(steer, who, bulk.id))
+    acts.show_error(name(bulk.id))
 
 
 def show_bulk(bulk_id: int) -> None:

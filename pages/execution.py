@@ -6,13 +6,13 @@ from urllib.parse import quote
 
 import streamlit as st
 
-from lamina_core import errors, runtime, starts
+from lamina_core import runtime, starts
 from lamina_core.api.generations import Feature
 from lamina_core.domain import POLLED, UNSETTLED_START, Execution, Status
 from lamina_core.insights import detail, failures
 from lamina_core.insights.detail import Detail
-from pages.components import comparison, evidence, frame, lineage, navigation, outputs, record, settling, triage
-from pages.components.messages import describe, shown
+from pages.components import acts, comparison, evidence, frame, lineage, navigation, outputs, record, settling, triage
+from pages.components.messages import shown
 
 _SECOND_CLICK = timedelta(seconds=2)  # a click on "Start again" this soon after a start belongs to it
 
@@ -20,15 +20,11 @@ parts = runtime.current()
 
 
 def act(execution: Execution, label: str, action: Callable[[], None]) -> None:
-    """Do what a button asked for and say how it went; an error stays through refreshes until the next action."""
-    st.session_state.pop("action_error", None)
-    try:
-        action()
-    except errors.DeskError as error:
-        st.session_state["action_error"] = (execution.id, f"{frame.format_clock(frame.now())}  {describe(error)}")
-    else:
-        st.toast(label, icon=":material/check:")
-    st.rerun(scope="app")
+    acts.act(name(execution), label, action)
+
+
+def name(execution: Execution) -> str:
+    return f"execution {execution.id}"
 
 
 def replay(execution: Execution) -> None:
@@ -75,13 +71,6 @@ def show_actions(found: Detail) -> None:
         evidence.show_evidence(found)
 
 
-def show_action_error(execution: Execution) -> None:
-    # Below all buttons: above them it would move another one under a second click.
-    failed_for, text = st.session_state.get("action_error", (None, ""))
-    if failed_for == execution.id:
-        st.error(text, icon="⚠️")
-
-
 def show_execution(row_id: int) -> None:
     with shown():
         found = detail.read_detail(parts.engines, row_id, frame.now())
@@ -94,7 +83,7 @@ def show_execution(row_id: int) -> None:
         if found.execution.status is Status.START_UNCONFIRMED:
             settling.show_settling(found, act, replay)
         triage.show_triage(found.execution, failure, act)
-        show_action_error(found.execution)
+        acts.show_error(name(found.execution))
         comparison.show_comparison(found)
         lineage.show_lineage(found)
         if found.outputs:

@@ -11,6 +11,8 @@ from lamina_core.store.search import Count
 from pages.components import export, frame, navigation, selection, status, tables
 from pages.components.messages import shown
 
+_APP_WIDTH, _TIME_WIDTH = 220, 150  # pixels; on a narrow screen what does not fit stands on a second line
+
 parts = runtime.current()
 engines = parts.engines
 wanted = ExecutionFilter.from_params(st.query_params.to_dict())
@@ -60,32 +62,33 @@ def show_filters() -> None:
     st.session_state["filter_text"] = wanted.text or ""
     with engines.reading() as connection:
         names = {app.app_id: app.name for app in catalogue.all_apps(connection)}
-    text, app, time_range, more = st.columns([3, 2, 1.3, 3.7])
-    text.text_input(
-        "Text",
-        key="filter_text",
-        on_change=take_filters,
-        placeholder="beginning of an id, reference, words of an error, app",
-        label_visibility="collapsed",
-        icon=":material/search:",
-    )
-    app.selectbox(
-        "App",
-        ["", *names, *({wanted.app_id or ""} - {"", *names})],
-        format_func=lambda app_id: names.get(app_id, app_id) if app_id else "Every app",
-        key="filter_app",
-        on_change=take_filters,
-        label_visibility="collapsed",
-    )
-    time_range.selectbox(
-        "Time",
-        list(filters.RANGES),
-        format_func=lambda name: filters.RANGES[name][0],
-        key="filter_range",
-        on_change=take_filters,
-        label_visibility="collapsed",
-    )
-    with more, st.container(horizontal=True):
+    with st.container(horizontal=True):
+        st.text_input(
+            "Text",
+            key="filter_text",
+            on_change=take_filters,
+            placeholder="beginning of an id, reference, words of an error, app",
+            label_visibility="collapsed",
+            icon=":material/search:",
+        )
+        st.selectbox(
+            "App",
+            ["", *names, *({wanted.app_id or ""} - {"", *names})],
+            format_func=lambda app_id: names.get(app_id, app_id) if app_id else "Every app",
+            key="filter_app",
+            on_change=take_filters,
+            label_visibility="collapsed",
+            width=_APP_WIDTH,
+        )
+        st.selectbox(
+            "Time",
+            list(filters.RANGES),
+            format_func=lambda name: filters.RANGES[name][0],
+            key="filter_range",
+            on_change=take_filters,
+            label_visibility="collapsed",
+            width=_TIME_WIDTH,
+        )
         show_tracking()
         export.show_export(wanted)
         selection.show_all_matching(wanted, names)

@@ -6,14 +6,14 @@ from functools import partial
 
 import streamlit as st
 
-from lamina_core import errors, runtime
+from lamina_core import runtime
 from lamina_core.insights import failures
 from lamina_core.insights.failures import GroupDetail, GroupListing
 from lamina_core.store.groups import GroupView
 from lamina_core.triage.records import GroupState
-from pages.components import frame, groups, navigation, triage
+from pages.components import acts, frame, groups, navigation, triage
 from pages.components.groups import VIEW_WORDS
-from pages.components.messages import describe, shown
+from pages.components.messages import shown
 
 _MORE = 10  # failures, after which an ignored group may come back
 _MORNING = 9  # o'clock, when tomorrow begins for who ignores a group until then
@@ -72,18 +72,6 @@ def show_groups() -> None:
         st.caption(f"{first}Numbers are exact. Sorting by a header sorts the rows shown.")
 
 
-def act(label: str, action: Callable[[], object]) -> None:
-    """Do what a button asked for and say how it went; an error stays through refreshes until the next action."""
-    st.session_state.pop("group_error", None)
-    try:
-        action()
-    except errors.DeskError as error:
-        st.session_state["group_error"] = (fingerprint, f"{frame.format_clock(frame.now())}  {describe(error)}")
-    else:
-        st.toast(label, icon=":material/check:")
-    st.rerun(scope="app")
-
-
 def show_actions(found: GroupDetail) -> None:
     # Keys that name the group, and all buttons always: a late second click must not meet another one.
     desk, who, row = parts.triage, frame.operator(), found.row
@@ -93,14 +81,14 @@ def show_actions(found: GroupDetail) -> None:
         if st.button(
             "Acknowledge", icon=":material/visibility:", disabled=not is_open, key=f"acknowledge:{fingerprint}"
         ):
-            act("Acknowledged", lambda: desk.acknowledge_group(who, fingerprint))
+            acts.act(fingerprint, "Acknowledged", lambda: desk.acknowledge_group(who, fingerprint))
         if st.button(
             f"Resolve {number:,}",
             icon=":material/check:",
             disabled=not number,
             key=f"resolve:{fingerprint}",
         ):
-            act("Resolved", lambda: desk.resolve_group(who, fingerprint))
+            acts.act(fingerprint, "Resolved", lambda: desk.resolve_group(who, fingerprint))
         show_ignoring()
         closed = row.group.state_now(found.as_of) is not GroupState.OPEN
         if st.button(
@@ -110,7 +98,7 @@ def show_actions(found: GroupDetail) -> None:
             help=None if number else "Nothing in it is open. Open single failures again on their own screens.",
             key=f"reopen:{fingerprint}",
         ):
-            act("Opened again", lambda: desk.reopen_group(who, fingerprint))
+            acts.act(fingerprint, "Opened again", lambda: desk.reopen_group(who, fingerprint))
 
 
 def show_ignoring() -> None:
@@ -129,13 +117,7 @@ def show_ignoring() -> None:
         for place, (label, action) in enumerate(choices):
             if st.button(label, key=f"ignore:{fingerprint}:{place}", type="tertiary"):
                 st.session_state["times_ignored"] = times + 1
-                act("Ignored", action)
-
-
-def show_error() -> None:
-    failed_for, text = st.session_state.get("group_error", (None, ""))
-    if failed_for == fingerprint:
-        st.error(text, icon="⚠️")
+                acts.act(fingerprint, "Ignored", action)
 
 
 def show_cause(found: GroupDetail) -> None:
@@ -159,7 +141,7 @@ def show_group() -> None:
         shown_number[:] = shown_number or [found.row.group.number]
         groups.show_head(found)
         show_actions(found)
-        show_error()
+        acts.show_error(fingerprint)
         show_cause(found)
         left, right = st.columns(2)
         with left:

@@ -4,11 +4,9 @@ Before an item is sent it is marked, and its start carries the item's own token:
 again with the same token, which is the same start.
 """
 
-import logging
-import threading
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import sqlalchemy as sa
 
@@ -19,18 +17,14 @@ from lamina_core.domain import Event, Operator, Role
 from lamina_core.operations import Operations
 from lamina_core.polling.budget import Budget
 from lamina_core.starts import StartRequest
-from lamina_core.store import bulks, events, executions, leases
+from lamina_core.store import bulks, events, executions
+from lamina_core.store.duty import Duty
 from lamina_core.store.engine import Engines
 from lamina_core.store.writer import Writer
 from lamina_core.triage import patch
 
-log = logging.getLogger(__name__)
-
 TICK = 0.5  # seconds between two looks at what runs
 LEASE = "bulk"
-_HEARTBEAT = timedelta(seconds=3)
-_STORE_PAUSE = 2.0  # seconds before a database that failed is tried again
-_STOP_PATIENCE = 0.5  # seconds for the item under way when the process is stopped
 
 
 class BulkRunner:
@@ -47,49 +41,27 @@ class BulkRunner:
         clock: Clock,
         webhook_url: Callable[[], str | None],
     ) -> None:
-        self._holder = holder
+        self._duty = Duty(lease=LEASE, holder=holder, writer=writer, clock=clock, tick=TICK, do_round=self.step)
         self._engines = engines
         self._writer = writer
         self._operations = operations
         self._budget = budget
         self._clock = clock
         self._webhook_url = webhook_url
-        self._holds_lease = False
-        self._heartbeat_at: datetime | None = None
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="bulk", daemon=True)
 
     def start(self) -> None:
         """Begin, in a thread of its own."""
-        self._thread.start()
+        self._duty.start()
 
     def stop(self) -> None:
-        """End the loop and give the lease back; an item under way is left to end by itself."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(_STOP_PATIENCE)
-        if self._holds_lease:
-            self._holds_lease = False
-            try:
-                self._writer.run(lambda connection: leases.release(connection, LEASE, self._holder))
-            except errors.StoreError as error:
-                log.warning("the lease of bulk operations was not given back and will run out: %s", error)
-
-    def _run(self) -> None:
-        while not self._stop.wait(TICK):
-            try:
-                self.step()
-            except errors.StoreError as error:
-                log.warning("bulk operations wait for the database: %s", error)
-                self._stop.wait(_STORE_PAUSE)
-            except Exception:
-                log.exception("a round of the bulk operations failed")
+        """End; an item under way is left to end by itself."""
+        self._duty.stop()
 
     def step(self) -> None:
         """Do one round: of every operation that runs, send one item at most."""
         with self._engines.reading() as connection:
             running = bulks.find_running(connection)
-        if running and self._keep_lease(self._clock.now()):
+        if running and self._duty.is_ours():
             for bulk in running:
                 self._advance(bulk)
 
@@ -168,10 +140,3 @@ class BulkRunner:
             events.append(connection, Event(now, f"bulk_{state}", "desk", detail))
 
         self._writer.run(work)
-
-    def _keep_lease(self, now: datetime) -> bool:
-        """Say whether this process holds the lease, with a sign of life every few seconds."""
-        if self._heartbeat_at is None or now - self._heartbeat_at >= _HEARTBEAT:
-            self._holds_lease = self._writer.run(lambda connection: leases.hold(connection, LEASE, self._holder, now))
-            self._heartbeat_at = now
-        return self._holds_lease

@@ -86,3 +86,10 @@ def format_span(span: timedelta) -> str:
 def duration_of(execution: Execution) -> timedelta | None:
     """Return how long the execution took from its start here to its end, None while it is open."""
     return execution.completed_at - execution.created_at if execution.completed_at else None
+
+
+def shorten_reason(execution: Execution, length: int) -> str:
+    """Return the last line of why it failed, where tracebacks say what matters; empty where there is none."""
+    lines = (execution.error_message or "").strip().splitlines()
+    last = lines[-1].strip() if lines else ""
+    return last if len(last) <= length else last[: length - 1] + "…"

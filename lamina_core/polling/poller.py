@@ -18,6 +18,7 @@ from lamina_core.polling.health import ApiHealth, ApiState
 from lamina_core.polling.pace import Paces
 from lamina_core.polling.reader import Reader
 from lamina_core.store import leases, notes, polls
+from lamina_core.store.duty import Duty
 from lamina_core.store.engine import Engines
 from lamina_core.store.writer import Writer
 
@@ -27,9 +28,6 @@ TICK = 0.25  # seconds between two looks at what is due
 READS_AT_ONCE = 16  # more than slow answers can fill at the rate that the budget allows
 CANDIDATES = 2_000  # executions among which the next read is chosen
 _SWEEP_PAUSE = timedelta(seconds=3)  # between two looks at the list: the guide's shortest interval
-_HEARTBEAT = timedelta(seconds=3)  # with the lease's term of 10 s, another takes over within 14 s
-_STORE_PAUSE = 2.0  # seconds before a database that failed is tried again
-_STOP_PATIENCE = 0.5  # seconds for the round under way when the poller is stopped
 
 
 def _always() -> bool:
@@ -65,7 +63,7 @@ class Poller:
         clock: Clock,
         chores: Sequence[Chore] = (),
     ) -> None:
-        self._holder = holder
+        self._duty = Duty(lease=leases.POLLER, holder=holder, writer=writer, clock=clock, tick=TICK, do_round=self.step)
         self._engines = engines
         self._writer = writer
         self._budget = budget
@@ -81,51 +79,32 @@ class Poller:
         self._health_lock = threading.Lock()
         self._reading: set[int] = set()  # rows being read; 0 stands for the list
         self._failed: dict[int, datetime] = {}  # reads of which nothing was stored, and when
-        self._holds_lease = False
-        self._heartbeat_at: datetime | None = None
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="poller", daemon=True)
 
     def start(self) -> None:
         """Begin to poll in a thread of its own."""
-        self._thread.start()
+        self._duty.start()
 
     def stop(self) -> None:
         """End the loop and give the lease back; reads and chores under way are left to end by themselves."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(_STOP_PATIENCE)
-        if self._holds_lease:
-            self._holds_lease = False
-            try:
-                self._writer.run(lambda connection: leases.release(connection, leases.POLLER, self._holder))
-            except errors.StoreError as error:
-                log.warning("the poller's lease was not given back and will run out: %s", error)
+        self._duty.stop()
 
     def wake_chores(self) -> None:
         """Make every chore due now; an operator asked for it."""
         for chore in self._chores:
             chore.due_at = None
 
-    def _run(self) -> None:
-        while not self._stop.wait(TICK):
-            try:
-                self.step()
-            except errors.StoreError as error:
-                log.warning("the poller waits for the database: %s", error)
-                self._stop.wait(_STORE_PAUSE)
-            except Exception:
-                log.exception("a round of the poller failed")
-
     def step(self) -> None:
         """Do one round: keep the lease, do the chores, and hand out the reads that are due."""
         now = self._clock.now()
-        if not self._keep_lease(now):
+        was_held = self._duty.is_held
+        if not self._duty.is_ours():
             return
+        if not was_held:
+            self._take_up_health(now)
         for chore in self._chores:
             self._do_chore(chore, now)
         now = self._clock.now()
-        if not self._keep_lease(now):  # a chore may have taken longer than the lease
+        if not self._duty.is_ours():  # a chore may have taken longer than the lease
             return
         if len(self._reading) >= READS_AT_ONCE or not self._may_ask(now) or not self._budget.may_poll():
             return
@@ -188,18 +167,6 @@ class Poller:
     def _must_rest(self, execution: Pollable, now: datetime) -> bool:
         failed_at = self._failed.get(execution.id)
         return failed_at is not None and schedule.earliest_poll_at(execution.kind, failed_at, now) > now
-
-    def _keep_lease(self, now: datetime) -> bool:
-        """Say whether this process holds the lease, with a sign of life every few seconds."""
-        if self._heartbeat_at is not None and now - self._heartbeat_at < _HEARTBEAT:
-            return self._holds_lease
-        held = self._writer.run(lambda connection: leases.hold(connection, leases.POLLER, self._holder, now))
-        if held != self._holds_lease:
-            log.info("polling %s", "begins here" if held else "is done by another process")
-        if held and not self._holds_lease:
-            self._take_up_health(now)
-        self._holds_lease, self._heartbeat_at = held, now
-        return held
 
     def _take_up_health(self, now: datetime) -> None:
         """Go on from what the poller before us wrote down, with a try at once: the trouble may be over."""

@@ -1,7 +1,7 @@
 """What an operator says about an operation on many executions: one edit for all, the pace, and the reason."""
 
 import json
-from typing import Any, NoReturn
+from typing import Any
 
 import streamlit as st
 
@@ -86,13 +86,9 @@ def _ask_value(number: int) -> Any:
     if taken_as == "text":
         return typed
     try:
-        return json.loads(typed, parse_constant=_refuse_constant)
+        return json.loads(typed)
     except (ValueError, RecursionError) as error:
         raise errors.OperationRefused(f"The value is no JSON: {error}. A text in JSON stands in quotes.") from None
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no value of JSON's")
 
 
 def _find_fields(choice: Choice) -> dict[str, int]:

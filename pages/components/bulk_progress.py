@@ -132,11 +132,12 @@ def show_progress(found: Progress) -> None:
 
 
 def _describe_next(found: Progress) -> str:
-    bulk, waiting = found.bulk, found.numbers[Outcome.WAITING]
+    bulk = found.bulk
     if bulk.state in {BulkState.DONE, BulkState.ABORTED}:
         return f"{bulk.state} {frame.format_clock(bulk.updated_at)}"
     if found.awaits_canaries:
-        return f"the other {waiting:,} wait for the ends of the first {bulk.canaries}"
+        first = "the first has" if bulk.canaries == 1 else f"the first {bulk.canaries} have"
+        return f"the others wait until {first} ended"
     if found.time_left is None:
         return "all are sent, their ends are awaited" if found.numbers[Outcome.UNDER_WAY] else "nothing is left to do"
     left = f"all sent in about {wording.format_span(found.time_left)}"

@@ -24,7 +24,7 @@ _OPEN, _FORMAT, _PREPARED = "export_open", "export_format", "export_prepared"  #
 
 def show_export(wanted: ExecutionFilter) -> None:
     """Draw the control; it exports every page of the filter, not only the one on the screen."""
-    with st.popover("Export", width="stretch", key=_OPEN, on_change="rerun") as control:
+    with st.popover("Export", key=_OPEN, on_change="rerun") as control:
         if control.open:
             with shown():
                 _show_choice(replace(wanted, older_than=None, newer_than=None))

@@ -60,8 +60,6 @@ def _describe(node: Node) -> str:
     ]
     if node.depth > _STEPS:
         facts.insert(0, f"replay of #{execution.replay_of}")
-    lines = (execution.error_message or "").strip().splitlines()
-    if lines:
-        last = lines[-1].strip()
-        facts.append(plain(last if len(last) <= _REASON_LENGTH else last[: _REASON_LENGTH - 1] + "…"))
+    if reason := wording.shorten_reason(execution, _REASON_LENGTH):
+        facts.append(plain(reason))
     return " · ".join(facts)

@@ -36,7 +36,7 @@ def show_executions(rows: Sequence[Execution], now: datetime, key: str, *, ticka
             "age": [wording.format_short(now - row.created_at) for row in rows],
             "app": [row.app_name for row in rows],
             **({"reference": [row.reference or "" for row in rows]} if has_references else {}),
-            "reason": [_reason(row) for row in rows],
+            "reason": [wording.shorten_reason(row, _REASON_LENGTH) for row in rows],
             "took": [_took(row, now) for row in rows],
             "id": [(row.execution_id or f"#{row.id}")[:_ID_LENGTH] for row in rows],
             "by": [row.started_by for row in rows],
@@ -71,12 +71,6 @@ def show_executions(rows: Sequence[Execution], now: datetime, key: str, *, ticka
         if place < len(rows):
             navigation.open_page("execution", id=str(rows[place].id))
     return [rows[place].id for place in event.selection.rows if place < len(rows)]
-
-
-def _reason(row: Execution) -> str:
-    lines = (row.error_message or "").strip().splitlines()
-    last = lines[-1].strip() if lines else ""
-    return last if len(last) <= _REASON_LENGTH else last[: _REASON_LENGTH - 1] + "…"
 
 
 def _took(row: Execution, now: datetime) -> str:

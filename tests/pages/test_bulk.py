@@ -460,7 +460,7 @@ def test_one_that_stopped_says_why_and_its_replay_is_opened_from_the_table(desk:
     replay = desk.newest()
     screen.run()
     assert "1 under way" in badges(screen)
-    assert "the other 1 wait for the ends of the first 1" in screen.at.get("progress")[0].proto.text
+    assert "the others wait until the first has ended" in screen.at.get("progress")[0].proto.text
     desk.finish(replay)
     with desk.parts.engines.reading() as connection:
         bulk = bulks.find(connection, 1)

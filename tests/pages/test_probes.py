@@ -35,7 +35,7 @@ def test_readiness_names_what_is_missing(desk: Desk):
     probes, writer = desk.parts.probes, desk.parts.writer
     writer.run(lambda connection: connection.exec_driver_sql("DELETE FROM lease"))
     assert probes.check_ready() == {"poller": "No process holds the poller's lease."}
-    desk.parts.poller._heartbeat_at = None  # a few seconds have passed
+    desk.parts.poller._duty._heartbeat_at = None  # a few seconds have passed
     desk.step()
     assert probes.check_ready() == {}
     writer.run(lambda connection: connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'"))

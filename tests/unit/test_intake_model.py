@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as some
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from sqlmodel import col
 
 from lamina_core import intake, registration
 from lamina_core.api import wire
@@ -35,9 +36,10 @@ from lamina_core.domain import (
     Update,
     Verdict,
 )
-from lamina_core.store import executions, failures, polls
+from lamina_core.store import executions, polls
 from lamina_core.store.deliveries import UNKNOWN_EXECUTION, Arrival
 from lamina_core.store.executions import Intent
+from lamina_core.store.tables import PayloadTable
 from lamina_core.triage import fingerprint
 from tests.conftest import SettableClock
 from tests.unit.conftest import count_again
@@ -49,6 +51,7 @@ FATES = ("answered", "lost", "never arrived")
 WEBHOOKS = ("with token", "without token", "none")
 ENDS = ("completed", "completed in part", "failed", "failed without a word", "cancelled")
 
+_OUTPUTS = sa.select(col(PayloadTable.execution), col(PayloadTable.outputs))
 _ROWS = sa.select(*executions.ROW).order_by(executions.ROW[0])
 
 
@@ -448,15 +451,13 @@ class Machine(RuleBasedStateMachine):
     def check_failures(self, rows: Sequence[Execution]) -> None:
         """What failed is in the group of its cause, and groups and hours count what there is."""
         with self.engines.reading() as connection:
-            payloads = {row.id: executions.find_payload(connection, row.id) for row in rows}
-            kept = {each.execution: each.fingerprint for each in failures.lock(connection, payloads).values()}
+            outputs = {row_id: tuple(made or ()) for row_id, made in connection.execute(_OUTPUTS)}
+            kept = dict(connection.exec_driver_sql("SELECT execution, fingerprint FROM failure").tuples())
             counted = count_again(connection)
             groups = connection.exec_driver_sql("SELECT fingerprint, number, open_number FROM failure_group").all()
             hours = connection.exec_driver_sql("SELECT fingerprint, sum(number) FROM failure_hour GROUP BY 1").all()
         causes = {
-            row.id: fingerprint.find_cause(row.app_id, row.status, row.error_message, payload.outputs)
-            for row in rows
-            if (payload := payloads[row.id]) is not None
+            row.id: fingerprint.find_cause(row.app_id, row.status, row.error_message, outputs[row.id]) for row in rows
         }
         assert kept == {row_id: cause.fingerprint for row_id, cause in causes.items() if cause}
         assert {name: (number, opened) for name, number, opened in groups if number} == counted

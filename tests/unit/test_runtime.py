@@ -85,7 +85,7 @@ def test_stopping_gives_the_lease_back(tmp_path, sandbox, build):
     settings = settings_for(tmp_path, sandbox.base_url)
     first, second = build(settings), build(settings)
     first.start()
-    wait_until(lambda: first.poller._holds_lease)
+    wait_until(lambda: first.poller._duty.is_held)
     first.stop()
     with second.engines.reading() as connection:
         assert leases.read(connection, leases.POLLER) is None

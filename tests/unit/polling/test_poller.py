@@ -253,7 +253,7 @@ def test_stopping_waits_neither_for_a_chore_nor_for_a_read_that_hangs(desk, lami
         assert leases.read(connection, leases.POLLER) is None
     assert all(thread.daemon for thread in threading.enumerate() if thread.name in {"poll", "poller"})
     lamina.gate.set()
-    until(lambda: not reading._reading and not hanging._thread.is_alive())
+    until(lambda: not reading._reading and not hanging._duty._thread.is_alive())
 
 
 def test_a_lease_that_cannot_be_given_back_does_not_keep_the_process(desk, writer):
@@ -427,12 +427,12 @@ def test_the_loop_outlives_every_trouble(desk, lamina, until, clock, caplog):
     until(lambda: count.done >= 2)
     desk.writer.run(lambda connection: connection.exec_driver_sql("ALTER TABLE lease RENAME TO lost").close())
     clock.advance(5)
-    until(lambda: "the poller waits for the database" in caplog.text)
+    until(lambda: "poller: waits for the database" in caplog.text)
     desk.writer.run(lambda connection: connection.exec_driver_sql("ALTER TABLE lost RENAME TO lease").close())
     done = count.done
     until(lambda: count.done >= done + 2)
     poller.stop()
-    assert "a round of the poller failed" in caplog.text
+    assert "poller: a round failed" in caplog.text
 
 
 def test_what_a_delivery_has_ended_meanwhile_is_not_taken_up_again_by_a_failed_read(desk, lamina, clock):
