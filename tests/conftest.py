@@ -116,8 +116,21 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(prefix.format(name=name))
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty store on SQLite that tests copy: to copy one is a hundred times as fast as to migrate one."""
+    file = tmp_path_factory.mktemp("store") / "desk.db"
+    engines = engine.open_engines(f"sqlite:///{file}")
+    engine.migrate(engines.write)
+    engines.close()
+    return file
+
+
 @pytest.fixture
-def engines(database_url: str) -> Iterator[Engines]:
+def engines(database_url: str, migrated: Path) -> Iterator[Engines]:
+    file = sa.make_url(database_url).database or ""
+    if database_url.startswith("sqlite") and not Path(file).exists():
+        shutil.copy(migrated, file)
     opened = engine.open_engines(database_url)
     engine.migrate(opened.write)
     yield opened

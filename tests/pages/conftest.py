@@ -22,7 +22,7 @@ from lamina_core.clock import SystemClock
 from lamina_core.domain import Execution, Generation, Kind, Operator, Origin, Role, Source, Status, Update
 from lamina_core.runtime import Runtime
 from lamina_core.sandbox.server import Sandbox
-from lamina_core.store import engine, executions
+from lamina_core.store import executions
 from lamina_core.store.executions import Intent, Payload
 from lamina_core.store.tables import ExecutionTable, PayloadTable
 
@@ -373,16 +373,6 @@ def slow_desk(make_desk: Callable[..., "Desk"]) -> Iterator["Desk"]:
     made.step()
     yield made
     running.stop()
-
-
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty store that tests copy."""
-    file = tmp_path_factory.mktemp("store") / "desk.db"
-    engines = engine.open_engines(f"sqlite:///{file}")
-    engine.migrate(engines.write)
-    engines.close()
-    return file
 
 
 @pytest.fixture

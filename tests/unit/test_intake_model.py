@@ -452,7 +452,8 @@ class Machine(RuleBasedStateMachine):
         """What failed is in the group of its cause, and groups and hours count what there is."""
         with self.engines.reading() as connection:
             outputs = {row_id: tuple(made or ()) for row_id, made in connection.execute(_OUTPUTS)}
-            kept = dict(connection.exec_driver_sql("SELECT execution, fingerprint FROM failure").tuples())
+            failed = connection.exec_driver_sql("SELECT execution, fingerprint FROM failure")
+            kept = {row.execution: row.fingerprint for row in failed}
             counted = count_again(connection)
             groups = connection.exec_driver_sql("SELECT fingerprint, number, open_number FROM failure_group").all()
             hours = connection.exec_driver_sql("SELECT fingerprint, sum(number) FROM failure_hour GROUP BY 1").all()
