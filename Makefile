@@ -5,9 +5,12 @@ BIN := .venv/bin
 ONLY ?=
 NEWEST ?= python3.13
 KILLS ?= 50
-# Rings of tests that run two at once, and those that want the machine for themselves.
-ABREAST := tests/unit tests/contract tests/pages tests/policy --ignore-glob='tests/contract/test_sandbox_*'
-ALONE := $(wildcard tests/contract/test_sandbox_*.py) tests/e2e tests/crash
+# Rings of tests: those that run two at once, browsers, where what fails beside another is tried again alone, and those
+# that measure time and want the machine for themselves.
+TIMED := $(filter-out %_errors.py,$(wildcard tests/contract/test_sandbox_*.py))
+ABREAST := tests/unit tests/contract tests/pages tests/policy $(addprefix --ignore=,$(TIMED))
+BROWSERS := tests/e2e
+ALONE := $(TIMED) tests/crash
 MINUTES ?= 10
 
 .PHONY: run setup test test-newest check format bench crash soak help
@@ -36,11 +39,13 @@ setup: .venv/dev
 test: setup
 	$(BIN)/python -m coverage erase
 	$(BIN)/python -m coverage run -m pytest $(or $(ONLY), -n 2 --dist loadfile $(ABREAST))
+	$(if $(ONLY),,$(BIN)/python -m coverage run -m pytest -n 2 --dist worksteal $(BROWSERS) \
+		|| $(BIN)/python -m coverage run -m pytest --last-failed --last-failed-no-failures none $(BROWSERS))
 	$(if $(ONLY),,$(BIN)/python -m coverage run -m pytest $(ALONE))
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report --skip-covered --fail-under=90
 	$(BIN)/python -m coverage report --fail-under=100 \
-		--include='lamina_core/signing.py,lamina_core/intake.py,lamina_core/webhooks/receiver.py'
+		--include='lamina_core/signing.py,lamina_core/intake.py,lamina_core/triage/noting.py,lamina_core/webhooks/receiver.py'
 
 # The same pins on another Python: unit tests only, for the rest does not depend on the interpreter.
 test-newest:

@@ -13,17 +13,14 @@ import sqlalchemy as sa
 
 from lamina_core import progress
 from lamina_core.api import wire
-from lamina_core.domain import Absence, Event, Report, Source, Status, Update, Verdict
+from lamina_core.domain import Absence, Event, Report, Source, Update, Verdict
 from lamina_core.progress import Effect
 from lamina_core.store import deliveries, events, executions, failures, remote
 from lamina_core.store.deliveries import DUPLICATE, Arrival, Finding, Kept
-from lamina_core.store.failures import Noted
-from lamina_core.store.remote import Outputs, PayloadChange, RemoteState
-from lamina_core.triage.fingerprint import find_cause
+from lamina_core.store.remote import PayloadChange, RemoteState
+from lamina_core.triage.noting import note_failures
 
 log = logging.getLogger(__name__)
-
-_MAY_HAVE_FAILED = frozenset({Status.COMPLETED, Status.FAILED, Status.START_FAILED})
 
 
 @dataclass(frozen=True)
@@ -78,32 +75,13 @@ def apply_updates(connection: sa.Connection, updates: Sequence[Update], now: dat
     remote.write_remote(connection, list(states.values()), changes)
     events.append_all(connection, told)
     changed = {outcome.execution for outcome in outcomes if outcome.effect is Effect.CHANGED}
-    _note_failures(connection, [state for state in states.values() if state.id in changed], before, outputs, now)
+    problems = {change.execution: change.problems for change in changes if change.problems}
+    failed = [state for state in states.values() if state.id in changed]
+    note_failures(connection, failed, before, outputs, problems, now)
     apply_waiting(connection, named.values(), now)
     if inherited:
         apply_updates(connection, inherited, now)
     return outcomes
-
-
-def _note_failures(
-    connection: sa.Connection,
-    changed: Sequence[RemoteState],
-    before: Mapping[int, Status],
-    outputs: Mapping[int, Outputs],
-    now: datetime,
-) -> None:
-    """Put what failed into its group, take out what is no failure any more, and close what a replay has mended."""
-    noted, mended = [], {}
-    for state in changed:
-        cause = find_cause(state.app_id, state.status, state.error_message, outputs.get(state.id, ()))
-        if cause is not None or before[state.id] in _MAY_HAVE_FAILED:
-            failed_at = state.completed_at or state.updated_at
-            noted.append(Noted(state.id, state.app_name, cause, state.error_message, failed_at))
-        if cause is None and state.status is Status.COMPLETED and state.replay_of is not None:
-            mended[state.id] = state.replay_of
-    failures.note(connection, noted, now)
-    for replay, original in sorted(mended.items()):
-        failures.close_originals(connection, replay, original, now)
 
 
 def _lock_rows(connection: sa.Connection, updates: Sequence[Update]) -> tuple[dict[int, RemoteState], list[int | None]]:

@@ -94,8 +94,7 @@ def show_actions(found: GroupDetail) -> None:
         if st.button(
             "Reopen",
             icon=":material/undo:",
-            disabled=not (closed and number),
-            help=None if number else "Nothing in it is open. Open single failures again on their own screens.",
+            disabled=not closed,
             key=f"reopen:{fingerprint}",
         ):
             acts.act(fingerprint, "Opened again", lambda: desk.reopen_group(who, fingerprint))

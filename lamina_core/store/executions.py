@@ -155,10 +155,12 @@ def _payload(row: sa.Row[Any]) -> Payload:
     )
 
 
-def find_with_errors(connection: sa.Connection, after: int, limit: int) -> list[tuple[Execution, Outputs]]:
-    """Return the executions after this one that ended with an error, whole or in part, with their outputs."""
+def find_with_errors(
+    connection: sa.Connection, after: int, limit: int
+) -> list[tuple[Execution, Outputs, Sequence[Mapping[str, Any]]]]:
+    """Return the executions after this one that ended with an error, with their outputs and refused inputs."""
     wanted = (
-        sa.select(*ROW, col(PayloadTable.outputs))
+        sa.select(*ROW, col(PayloadTable.outputs), col(PayloadTable.problems))
         .join(PayloadTable, col(PayloadTable.execution) == col(ExecutionTable.id))
         .where(
             col(ExecutionTable.id) > after,
@@ -169,7 +171,7 @@ def find_with_errors(connection: sa.Connection, after: int, limit: int) -> list[
         .limit(limit)
     )
     rows: Iterable[sa.Row[Any]] = connection.execute(wanted)
-    return [(execution_from(row), tuple(row.outputs or ())) for row in rows]
+    return [(execution_from(row), tuple(row.outputs or ()), row.problems or ()) for row in rows]
 
 
 def find_inputs(connection: sa.Connection, ids: Collection[int]) -> dict[int, Mapping[str, Any] | None]:

@@ -16,20 +16,15 @@ from sqlmodel import SQLModel, col
 from lamina_core.domain import Event
 from lamina_core.store import events
 from lamina_core.store.tables import (
-    EventTable,
-    ExecutionTable,
     FailureGroupTable,
     FailureHourTable,
     FailureTable,
-    UtcDateTime,
 )
 from lamina_core.triage.fingerprint import Cause
 from lamina_core.triage.records import Failure, FailureGroup, GroupState, Triage
 
 FIELDS = [col(getattr(FailureTable, name)) for name in Failure.__dataclass_fields__]
 GROUP_FIELDS = [col(getattr(FailureGroupTable, name)) for name in FailureGroup.__dataclass_fields__]
-
-_CHAIN = 100  # replays of replays that one success closes
 
 
 @dataclass(frozen=True)
@@ -74,7 +69,17 @@ def note(connection: sa.Connection, noted: Sequence[Noted], now: datetime) -> No
             continue
         before += [old] if old else []
         if each.cause is not None:
-            fresh = Failure(each.execution, each.cause.fingerprint, each.failed_at, Triage.OPEN, None, None, None, None)
+            fresh = Failure(
+                execution=each.execution,
+                fingerprint=each.cause.fingerprint,
+                failed_at=each.failed_at,
+                triage=Triage.OPEN,
+                triage_by=None,
+                triage_at=None,
+                resolved_by=None,
+                assignee=None,
+                ticket=None,
+            )
             after.append(replace(old, fingerprint=each.cause.fingerprint) if old else fresh)
             causes[each.cause.fingerprint] = each.cause, each
     for fingerprint in sorted(causes):
@@ -213,41 +218,6 @@ def _count_hours(connection: sa.Connection, changes: Mapping[tuple[str, datetime
 
 def _insert(connection: sa.Connection, table: type[SQLModel]) -> Any:
     return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
-
-
-def close_originals(connection: sa.Connection, replay: int, original: int, now: datetime) -> None:
-    """Resolve the failures that a successful replay has mended: its original's, and what that one was a replay of."""
-    chain = [original]
-    while len(chain) < _CHAIN:
-        wanted = sa.select(col(ExecutionTable.replay_of)).where(col(ExecutionTable.id) == chain[-1])
-        parent = connection.execute(wanted).scalar_one_or_none()
-        if parent is None:
-            break
-        chain.append(parent)
-    open_still = [each for each in lock(connection, chain).values() if each.triage is not Triage.RESOLVED]
-    closed = [replace(each, triage=Triage.RESOLVED, triage_by=None, resolved_by=replay) for each in open_still]
-    write(connection, open_still, closed, now)
-    told = [Event(now, "resolved", "replay", {"replay": replay}, each.execution) for each in closed]
-    events.append_all(connection, told)
-
-
-def resolve_all(connection: sa.Connection, fingerprint: str, by: str, now: datetime) -> int:
-    """Resolve every open failure of a group, each with a line in its timeline, and return how many they were."""
-    open_still = (col(FailureTable.fingerprint) == fingerprint) & (col(FailureTable.triage) != Triage.RESOLVED)
-    told = sa.select(
-        col(FailureTable.execution),
-        sa.literal(now, UtcDateTime()),
-        sa.literal("resolved"),
-        sa.literal(by),
-        sa.literal({"fingerprint": fingerprint}, sa.JSON()),
-    ).where(open_still)
-    connection.execute(sa.insert(EventTable).from_select(["execution", "at", "kind", "actor", "detail"], told))
-    closed = sa.update(FailureTable).where(open_still).values(triage=Triage.RESOLVED, triage_by=by)
-    number = connection.execute(closed).rowcount
-    here = col(FailureGroupTable.fingerprint) == fingerprint
-    left = col(FailureGroupTable.open_number) - number
-    connection.execute(sa.update(FailureGroupTable).where(here).values(open_number=left))
-    return number
 
 
 def forget(connection: sa.Connection, row_id: int, becomes: int, now: datetime) -> None:

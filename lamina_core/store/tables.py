@@ -224,6 +224,7 @@ class FailureTable(SQLModel, table=True):
     failed_at: datetime = _instant()
     triage: str
     triage_by: str | None  # an operator
+    triage_at: datetime | None = _instant(nullable=True)
     resolved_by: int | None = _reference("execution.id")  # the replay that succeeded
     assignee: str | None
     ticket: str | None

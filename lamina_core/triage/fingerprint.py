@@ -16,6 +16,7 @@ VERSION = 1
 READ_LENGTH = 2_000  # signs of an error that are looked at; the execution's row keeps as many
 MESSAGE_LENGTH = 300  # signs of a normalised message
 TITLE_LENGTH = 90  # signs of a title
+_INPUTS_NAMED = 5  # of those that Lamina refused
 
 _START, _END = r"(?<![a-z0-9_-])", r"(?![a-z0-9_])"
 _UUID = r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
@@ -270,12 +271,17 @@ class Cause:
 
 
 def find_cause(
-    app_id: str, status: Status, error_message: str | None, outputs: Sequence[Mapping[str, Any]]
+    app_id: str,
+    status: Status,
+    error_message: str | None,
+    outputs: Sequence[Mapping[str, Any]],
+    problems: Sequence[Mapping[str, Any]] = (),
 ) -> Cause | None:
     """Return the cause of a failure, None for an execution that did not fail; no shape of its parts makes it raise.
 
-    A completed execution failed in part if outputs are in error. It does not matter whether `error_message` is
-    Lamina's own or, where it gave none, the error of the first output, as the execution's row keeps it.
+    Which inputs Lamina refused, its `problems` with a start, belong to the cause. A completed execution failed in part
+    if outputs are in error. It does not matter whether `error_message` is Lamina's own or, where it gave none, the
+    error of the first output, as the execution's row keeps it.
     """
     parts = [output for output in outputs or () if isinstance(output, Mapping)]
     partial = status is Status.COMPLETED
@@ -285,6 +291,8 @@ def find_cause(
         return None
     said = [text for text in (_extract(output.get("error")) for output in parts) if text]
     top = _extract(error_message)
+    if refused := _name_inputs(problems):
+        top = f"{top} ({refused})"
     if top and not (said if partial else top in said):
         said = [top]
     samples = {normalise(text): text for text in said}
@@ -296,6 +304,11 @@ def find_cause(
     title = _shorten(_make_title(samples[first]), TITLE_LENGTH - (17 if others else 0))
     more = f" (and {len(others)} more)" if others else ""
     return _cause(app_id, _classify(message), title + more, message, partial=partial)
+
+
+def _name_inputs(problems: Sequence[Mapping[str, Any]]) -> str:
+    named = {(str(problem.get("field") or ""), str(problem.get("code") or "")) for problem in problems}
+    return ", ".join(" ".join(part for part in pair if part) for pair in sorted(named)[:_INPUTS_NAMED])
 
 
 def normalise(text: str) -> str:

@@ -11,7 +11,7 @@ from lamina_core import errors
 from lamina_core.clock import Clock
 from lamina_core.domain import Event, Operator, Role
 from lamina_core.starts import known_here, require
-from lamina_core.store import events, executions, failures, rules
+from lamina_core.store import events, executions, failures, resolutions, rules
 from lamina_core.store.engine import Engines
 from lamina_core.store.writer import Writer
 from lamina_core.triage.advice import Rule, check_rule
@@ -100,8 +100,18 @@ class TriageDesk:
         self._change_group(operator, fingerprint, "group_acknowledged", GroupState.ACKNOWLEDGED)
 
     def reopen_group(self, operator: Operator, fingerprint: str) -> None:
-        """Show a group again that was resolved, ignored or looked after; its failures stay as they are."""
-        self._change_group(operator, fingerprint, "group_reopened", GroupState.OPEN)
+        """Show a group again that was resolved, ignored or looked after; what resolving it closed is open again."""
+        require(operator, Role.OPERATOR)
+
+        def work(connection: sa.Connection) -> None:
+            group, now = _find_group(connection, fingerprint), self._clock.now()
+            if group.state is GroupState.RESOLVED and group.state_at is not None:
+                resolutions.reopen_all(connection, fingerprint, group.state_at, operator.name, now)
+                group = _find_group(connection, fingerprint)
+            failures.write_group(connection, _in_state(group, GroupState.OPEN, operator, now))
+            events.append(connection, Event(now, "group_reopened", operator.name, {"fingerprint": fingerprint}))
+
+        self._writer.run(work)
 
     def ignore_group(
         self, operator: Operator, fingerprint: str, *, until: datetime | None = None, failures_more: int | None = None
@@ -121,7 +131,7 @@ class TriageDesk:
 
         def work(connection: sa.Connection) -> int:
             now = self._clock.now()
-            number = failures.resolve_all(connection, fingerprint, operator.name, now)
+            number = resolutions.resolve_all(connection, fingerprint, operator.name, now)
             group = _find_group(connection, fingerprint)
             failures.write_group(connection, _in_state(group, GroupState.RESOLVED, operator, now))
             detail = {"fingerprint": fingerprint, "failures": number}
@@ -172,7 +182,8 @@ class TriageDesk:
                 raise errors.OperationRefused("None of these executions has failed.")
             now = self._clock.now()
             changed = [(each, change(each)) for each in known.values() if change(each) != each]
-            failures.write(connection, [old for old, _ in changed], [new for _, new in changed], now)
+            dated = [new if new.triage is old.triage else replace(new, triage_at=now) for old, new in changed]
+            failures.write(connection, [old for old, _ in changed], dated, now)
             told = [Event(now, kind, operator.name, detail or {}, each.execution) for each, _ in changed]
             events.append_all(connection, told)
             return len(changed)

@@ -60,6 +60,7 @@ class Failure:
     failed_at: datetime
     triage: Triage
     triage_by: str | None
+    triage_at: datetime | None
     resolved_by: int | None  # the replay that succeeded
     assignee: str | None
     ticket: str | None

@@ -41,11 +41,11 @@ class Regrouping:
                 Noted(
                     row.id,
                     row.app_name,
-                    find_cause(row.app_id, row.status, row.error_message, outputs),
+                    find_cause(row.app_id, row.status, row.error_message, outputs, problems),
                     row.error_message,
                     row.completed_at or row.updated_at,
                 )
-                for row, outputs in found
+                for row, outputs, problems in found
             ]
             failures.note(connection, noted, now)
             document = {"version": VERSION, "until": found[-1][0].id if len(found) == _AT_ONCE else None}

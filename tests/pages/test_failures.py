@@ -191,8 +191,10 @@ def test_a_group_is_acknowledged_ignored_reopened_and_resolved(desk: Desk):
     screen.press("Resolve 3")
     assert badge(screen).endswith("resolved by unnamed operator]")
     assert triages(desk, *ids) == [Triage.RESOLVED] * 3
-    assert [buttons(screen)[label] for label in ("Acknowledge", "Resolve 0", "Reopen")] == [False] * 3
+    assert [buttons(screen)[label] for label in ("Acknowledge", "Resolve 0", "Reopen")] == [False, False, True]
     assert [toast.value for toast in screen.at.toast] == ["Resolved"]
+    screen.press("Reopen")
+    assert triages(desk, *ids) == [Triage.OPEN] * 3
 
 
 @pytest.mark.parametrize(

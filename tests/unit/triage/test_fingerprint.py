@@ -19,7 +19,15 @@ from lamina_core.sandbox import catalogue, shapes
 from lamina_core.sandbox.catalogue import App, FailureRule
 from lamina_core.sandbox.plan import Plan, decide_outputs, view
 from lamina_core.triage import fingerprint
-from lamina_core.triage.fingerprint import ERROR_CLASSES, TITLE_LENGTH, VARIABLES, Variable, find_cause, normalise
+from lamina_core.triage.fingerprint import (
+    ERROR_CLASSES,
+    TITLE_LENGTH,
+    VARIABLES,
+    Cause,
+    Variable,
+    find_cause,
+    normalise,
+)
 
 APP = "7a62d16d-dbe6-47f2-875e-efb4c6dea863"
 CATALOGUE = catalogue.load(DATA / "catalogue.json", "http://127.0.0.1:8787")
@@ -353,3 +361,16 @@ def test_a_usual_error_costs_little():
     for number in range(500):
         failed(f"Image generation timed out: no answer from the provider within {number} s")
     assert (time.perf_counter() - began) / 500 < 0.002
+
+
+def test_which_inputs_were_refused_belongs_to_the_cause():
+    def cause(*problems: dict[str, str]) -> Cause:
+        found = find_cause("app-1", Status.START_FAILED, "Invalid inputs", (), problems)
+        assert found is not None
+        return found
+
+    size, photo = {"field": "Size", "code": "invalid_option"}, {"field": "Photo", "code": "invalid_media"}
+    assert cause(size).title == "Invalid inputs (Size invalid_option)"
+    assert len({cause(*each).fingerprint for each in ((), (size,), (photo,), (size, photo))}) == 4
+    assert cause(size, photo) == cause(photo, size | {"message": "It must be one of S and L."})
+    assert cause({}).title == "Invalid inputs"

@@ -187,6 +187,21 @@ def test_a_resolved_group_that_comes_back_opens_itself_and_says_so(end, desk, en
     }
 
 
+def test_reopening_a_group_opens_what_resolving_it_closed_and_nothing_else(end, desk, engines, read, clock):
+    rows = [end(TIMED_OUT) for _ in range(4)]
+    desk.resolve(OTTO, rows[:1])
+    end(replay_of=rows[1])
+    clock.advance(60)
+    name = only_group(read).fingerprint
+    assert desk.resolve_group(ADA, name) == 2
+    clock.advance(60)
+    desk.reopen_group(ADA, name)
+    assert counts(engines) == [("open", 4, 2)]
+    triages = [read(groups.find_failure, row).triage for row in rows]
+    assert triages == [Triage.RESOLVED, Triage.RESOLVED, Triage.OPEN, Triage.OPEN]
+    assert [event.kind for event in read(events.of_execution, rows[2])][:2] == ["reopened", "resolved"]
+
+
 def test_an_ignored_group_is_not_open_until_its_time_has_come(end, desk, read):
     end(TIMED_OUT)
     desk.ignore_group(ADA, only_group(read).fingerprint, until=at(600))

@@ -15,6 +15,7 @@ def upgrade() -> None:
         sa.Column("failed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("triage", sa.String(), nullable=False),
         sa.Column("triage_by", sa.String(), nullable=True),
+        sa.Column("triage_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("resolved_by", sa.BigInteger(), nullable=True),
         sa.Column("assignee", sa.String(), nullable=True),
         sa.Column("ticket", sa.String(), nullable=True),
