@@ -12,6 +12,8 @@ ABREAST := tests/unit tests/contract tests/pages tests/policy $(addprefix --igno
 BROWSERS := tests/e2e
 ALONE := $(TIMED) tests/crash
 MINUTES ?= 10
+# MARKED="-m 'not long'" leaves out what takes longest.
+MARKED ?=
 
 .PHONY: run setup test test-newest check format bench crash soak help
 
@@ -39,9 +41,9 @@ setup: .venv/dev
 test: setup
 	$(BIN)/python -m coverage erase
 	$(BIN)/python -m coverage run -m pytest $(or $(ONLY), -n 2 --dist loadfile $(ABREAST))
-	$(if $(ONLY),,$(BIN)/python -m coverage run -m pytest -n 2 --dist worksteal $(BROWSERS) \
-		|| $(BIN)/python -m coverage run -m pytest --last-failed --last-failed-no-failures none $(BROWSERS))
-	$(if $(ONLY),,$(BIN)/python -m coverage run -m pytest $(ALONE))
+	$(if $(ONLY),,$(BIN)/python -m pytest -n 2 --dist worksteal $(MARKED) $(BROWSERS) \
+		|| $(BIN)/python -m pytest --last-failed --last-failed-no-failures none $(MARKED) $(BROWSERS))
+	$(if $(ONLY),,$(BIN)/python -m pytest $(MARKED) $(ALONE))
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report --skip-covered --fail-under=90
 	$(BIN)/python -m coverage report --fail-under=100 \

@@ -1,5 +1,6 @@
 """What every ring of tests stands on: a settable clock, real databases, a real sandbox."""
 
+import gc
 import os
 import random
 import shutil
@@ -21,6 +22,12 @@ from lamina_core.store.writer import Writer
 
 for name in [name for name in os.environ if name.startswith("LAMINA_")]:
     del os.environ[name]  # a developer's own settings must not decide a test
+
+
+def pytest_collection_finish() -> None:
+    """Keep what is imported and collected out of garbage collections, which would walk through it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 class SettableClock:

@@ -70,6 +70,7 @@ def prepare(desk: Desk, lamina: Sandbox) -> None:
     wait_until(ended, 40, "the executions to end")
 
 
+@pytest.mark.long
 def test_killed_while_starts_are_on_their_way_it_sends_each_once(make_desk, lamina):  # noqa: F811
     desk = make_desk(start=False, LAMINA_API_KEY="lma_desk", LAMINA_BASE_URL=lamina.base_url, **INGEST)
     desk.environment["LAMINA_PUBLIC_URL"] = desk.url

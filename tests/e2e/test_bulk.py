@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Callable
 
 import httpx
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.conftest import Desk, wait_until
@@ -78,6 +79,7 @@ def make_fast(make_desk: Callable[..., Desk]) -> Desk:
     return make_desk(LAMINA_SANDBOX_SPEED="50", LAMINA_DESK_INGEST_TOKEN=TOKEN)
 
 
+@pytest.mark.long
 def test_failures_replayed_together_stop_at_the_first_that_fails_again_and_can_be_gone_on_with(
     make_desk: Callable[..., Desk], page: Page
 ):
@@ -133,6 +135,7 @@ def test_a_whole_filter_is_replayed_to_its_end_while_the_screen_watches(make_des
     page.wait_for_url(re.compile(r"/execution\?id=4$"), timeout=10 * SECONDS)
 
 
+@pytest.mark.long
 def test_ticks_stay_on_their_rows_while_the_list_refreshes_and_grows(make_desk: Callable[..., Desk], page: Page):
     desk = make_fast(make_desk)
     make_executions(desk, "Golden Hour Relight", 3, Strength="Balanced")

@@ -103,6 +103,7 @@ def most_memory(desk: Desk) -> int:
     return int(found[1]) // 1024
 
 
+@pytest.mark.long
 def test_ten_thousand_rows_come_whole_in_bounded_memory_in_both_formats(make_desk, open_other):
     desk = make_desk()
     other = open_other(desk)

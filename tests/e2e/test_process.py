@@ -191,6 +191,7 @@ def test_the_first_pages_import_nothing(make_desk: Callable[..., Desk], page: Pa
     desk = make_desk(["-X", "importtime", "dashboard.py"], LAMINA_SANDBOX_SPEED="50")
     before = len(desk.read_log())
     page.goto(f"{desk.url}/start?app=7a62d16d-dbe6-47f2-875e-efb4c6dea863")
+    expect(page.get_by_text("Copy as curl")).to_be_visible(timeout=20_000)
     page.get_by_role("button", name=re.compile("^Start")).last.click(timeout=20_000)
     expect(page.locator("[data-testid=stImage] img").first).to_be_visible(timeout=20_000)
     for name, shown in (("executions", "1 rows."), ("system", "Pause polling"), ("", "Poller alive")):

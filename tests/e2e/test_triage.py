@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.conftest import Desk
@@ -71,6 +72,7 @@ def test_a_half_written_note_survives_refreshes_and_lands_in_the_timeline(make_d
     expect(page.get_by_text("note: asked the customer")).to_be_visible(timeout=10 * SECONDS)
 
 
+@pytest.mark.long
 def test_a_new_cause_waits_behind_a_button_while_the_list_is_looked_at(make_desk: Callable[..., Desk], page: Page):
     desk = make_desk(LAMINA_SANDBOX_SPEED="20")
     fail_once(page, desk)
@@ -90,3 +92,35 @@ def test_a_new_cause_waits_behind_a_button_while_the_list_is_looked_at(make_desk
     assert height is not None
     assert grown is not None
     assert grown["height"] > height["height"]
+
+
+def test_one_failure_is_handed_on_with_its_evidence_replayed_otherwise_and_compared(
+    make_desk: Callable[..., Desk], page: Page
+):
+    desk = make_desk(LAMINA_SANDBOX_SPEED="20")
+    fail_once(page, desk)
+    page.get_by_role("button", name="Assign", exact=True).click()
+    page.get_by_label("Who looks after it?").fill("Otto")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Otto").first).to_be_visible(timeout=10 * SECONDS)
+    page.get_by_role("button", name="Ticket", exact=True).click()
+    page.get_by_label("Where else is it dealt with?").fill("https://tickets.example.com/7")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("link", name="Ticket").first).to_be_visible(timeout=10 * SECONDS)
+    page.get_by_role("button", name="Evidence").click()
+    with page.expect_download(timeout=20 * SECONDS) as download:
+        page.get_by_role("button", name="note.md").click()
+    note = download.value.path().read_text()
+    assert "Golden Hour Relight" in note
+    assert f"{desk.url}/execution?id=1" in note
+    page.keyboard.press("Escape")
+    page.get_by_test_id("stMain").get_by_role("button", name="Replay").click()
+    expect(page.get_by_text("Unchanged from #1")).to_be_visible(timeout=10 * SECONDS)
+    page.get_by_role("radio", name="Dramatic").click()
+    expect(page.get_by_text("Different from #1")).to_be_visible(timeout=10 * SECONDS)
+    page.get_by_role("button", name="Replay").click()
+    page.wait_for_url(re.compile(r"/execution\?id=2$"), timeout=10 * SECONDS)
+    expect_status(page, "failed")
+    page.get_by_role("link", name="Compare", exact=True).click()
+    expect(page.get_by_text("Compared with #1")).to_be_visible(timeout=10 * SECONDS)
+    expect(page.get_by_text("Strength").first).to_be_visible()

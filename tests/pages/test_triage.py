@@ -3,7 +3,7 @@
 import pytest
 
 from lamina_core.domain import Event, Operator, Role
-from lamina_core.store import events, failures, groups
+from lamina_core.store import events, groups, resolutions
 from lamina_core.triage.records import Failure
 from pages.components.messages import plain as plain_markdown
 from tests.pages.conftest import ADA, HOSTILE, Desk, Screen, plain
@@ -121,7 +121,7 @@ def test_a_replay_that_succeeds_closes_its_original_and_is_linked_from_it(desk: 
     replay = desk.keep("completed")
 
     now = desk.parts.clock.now()
-    desk.parts.writer.run(lambda connection: failures.close_originals(connection, replay, row_id, now))
+    desk.parts.writer.run(lambda connection: resolutions.close_originals(connection, replay, row_id, now))
     screen = opened(desk, row_id)
     assert f"Closed by replay #{replay}" in [link.proto.label for link in screen.at.get("page_link")]
     assert timeline(screen)[0] == f"resolved by replay #{replay} · replay"
