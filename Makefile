@@ -12,7 +12,7 @@ ABREAST := tests/unit tests/contract tests/pages tests/policy $(addprefix --igno
 BROWSERS := tests/e2e
 ALONE := $(TIMED) tests/crash
 MINUTES ?= 10
-# MARKED="-m 'not long'" leaves out what takes longest.
+# MARKED="-m 'not long'" leaves out what takes longest in each ring.
 MARKED ?=
 
 .PHONY: run setup test test-newest check format bench crash soak help
@@ -40,7 +40,7 @@ setup: .venv/dev
 
 test: setup
 	$(BIN)/python -m coverage erase
-	$(BIN)/python -m coverage run -m pytest $(or $(ONLY), -n 2 --dist loadfile $(ABREAST))
+	$(BIN)/python -m coverage run -m pytest $(or $(ONLY), -n 2 --dist loadfile $(MARKED) $(ABREAST))
 	$(if $(ONLY),,$(BIN)/python -m pytest -n 2 --dist worksteal $(MARKED) $(BROWSERS) \
 		|| $(BIN)/python -m pytest --last-failed --last-failed-no-failures none $(MARKED) $(BROWSERS))
 	$(if $(ONLY),,$(BIN)/python -m pytest $(MARKED) $(ALONE))

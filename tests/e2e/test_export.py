@@ -124,6 +124,7 @@ def test_ten_thousand_rows_come_whole_in_bounded_memory_in_both_formats(make_des
     assert (rows[0]["app_name"], rows[0]["error_message"]) == (NAME, "'=no")
 
 
+@pytest.mark.long
 def test_a_database_that_fails_midway_breaks_the_connection(make_desk, open_other):
     desk = make_desk()
     other = open_other(desk)

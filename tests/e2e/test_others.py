@@ -139,6 +139,7 @@ def lamina() -> Iterator[Sandbox]:
     running.stop()
 
 
+@pytest.mark.long
 def test_of_two_processes_one_polls_and_the_other_goes_on_when_it_is_killed(
     make_desk: Callable[..., Desk], lamina: Sandbox, page: Page
 ):

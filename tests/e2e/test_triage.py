@@ -55,6 +55,7 @@ def test_a_cause_is_found_acknowledged_and_resolved_and_says_so_when_it_comes_ba
     expect(page.get_by_text("1 open of 2")).to_be_visible()
 
 
+@pytest.mark.long
 def test_a_half_written_note_survives_refreshes_and_lands_in_the_timeline(make_desk: Callable[..., Desk], page: Page):
     desk = make_desk(LAMINA_SANDBOX_SPEED="20")
     fail_once(page, desk)
@@ -94,6 +95,7 @@ def test_a_new_cause_waits_behind_a_button_while_the_list_is_looked_at(make_desk
     assert grown["height"] > height["height"]
 
 
+@pytest.mark.long
 def test_one_failure_is_handed_on_with_its_evidence_replayed_otherwise_and_compared(
     make_desk: Callable[..., Desk], page: Page
 ):

@@ -36,6 +36,7 @@ def test_a_reason_without_end_is_cut(desk: Desk):
     assert len(reasons(desk.open("executions"))[0]) == 160
 
 
+@pytest.mark.long
 def test_pages_of_fifty_lead_through_120_rows_and_back_without_overlap(desk: Desk):
     for number in range(120):
         desk.keep("failed", error=f"reason {number}", age=500.0 if number % 2 else 500.0 - number)

@@ -296,6 +296,7 @@ def count_rows_held() -> int:
     return sum(isinstance(each, Execution) for each in gc.get_objects())
 
 
+@pytest.mark.long
 def test_no_more_rows_are_held_than_a_page_and_no_connection_between_two(desk):
     desk.keep(*(row(place) for place in range(6 * exports.PAGE[Format.CSV])))
     held, before = [], count_rows_held()

@@ -240,6 +240,7 @@ def lines(number: int) -> list[str]:
     return [json.dumps({"executionId": f"e-{place}", "appId": "a", "inputs": {"n": place}}) for place in range(number)]
 
 
+@pytest.mark.long
 def test_2500_rows_are_all_taken_and_their_refusals_told_in_order(taking):
     given = lines(NUMBER)
     for place in (3, AT_ONCE - 1, AT_ONCE, NUMBER - 1):
@@ -255,6 +256,7 @@ def test_2500_rows_are_all_taken_and_their_refusals_told_in_order(taking):
         assert all(json.loads(inputs) == {"n": int(name[2:])} for name, inputs in pairs)
 
 
+@pytest.mark.long
 def test_2500_rows_are_stored_in_the_order_of_the_file(taking):
     taking.take("\n".join(lines(NUMBER)))
     names = [row.execution_id for row in sorted(taking.rows(), key=lambda row: row.id)]
@@ -310,6 +312,7 @@ def command(tmp_path) -> Command:
     return Command(tmp_path)
 
 
+@pytest.mark.long
 def test_the_command_takes_a_file_and_counts_what_came_of_it(command, taking, tmp_path):
     file = tmp_path / "of others.csv"
     file.write_text(TABLE)
@@ -333,6 +336,7 @@ def test_a_file_that_cannot_be_read_is_named(command, tmp_path, name, why):
     assert command.run(path) == (1, [], f"{path} cannot be read: {why}.\n")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("settings", "told"),
     [

@@ -316,6 +316,7 @@ def test_hostile_values_are_counted_and_told_shortly():
     assert all(one.in_failures == 3 and one.in_successes == 0 and len(one.what) < 80 for one in found.values())
 
 
+@pytest.mark.long
 @given(some.lists(payloads, max_size=5), some.lists(payloads, max_size=5))
 def test_whatever_is_told_is_counted_right(failures, successes):
     for found in diff.find_shared(failures, successes):

@@ -207,6 +207,7 @@ DOCUMENTS = st.recursive(
 )
 
 
+@pytest.mark.long
 @settings(max_examples=200, deadline=None)
 @given(DOCUMENTS)
 def test_any_value_becomes_json(value):
