@@ -47,6 +47,7 @@ def apply_updates(connection: sa.Connection, updates: Sequence[Update], now: dat
     outputs = remote.outputs_of(connection, [state.id for state in states.values() if state.status.terminal])
     before = {state.id: state.status for state in states.values()}
     named: dict[int, str] = {}
+    dated: dict[int, datetime] = {}
     inherited: list[Update] = []
     changes: list[PayloadChange] = []
     told: list[Event] = []
@@ -63,7 +64,7 @@ def apply_updates(connection: sa.Connection, updates: Sequence[Update], now: dat
             named[state.id] = checked.report.execution_id
             states[state.id] = replace(step.state, execution_id=checked.report.execution_id)
         if step.state.created_at != state.created_at:
-            remote.date(connection, state.id, step.state.created_at)
+            dated[state.id] = step.state.created_at
         if step.change != PayloadChange(state.id):
             changes.append(step.change)
         if step.change.outputs is not None:
@@ -72,6 +73,7 @@ def apply_updates(connection: sa.Connection, updates: Sequence[Update], now: dat
         outcomes.append(Outcome(step.effect, state.id))
     for row_id, execution_id in named.items():
         remote.name(connection, row_id, execution_id)
+    remote.date(connection, dated)
     remote.write_remote(connection, list(states.values()), changes)
     events.append_all(connection, told)
     changed = {outcome.execution for outcome in outcomes if outcome.effect is Effect.CHANGED}

@@ -91,6 +91,8 @@ def note(connection: sa.Connection, noted: Sequence[Noted], now: datetime) -> No
 
 def write(connection: sa.Connection, before: Sequence[Failure], after: Sequence[Failure], now: datetime) -> None:
     """Replace failures, as `lock` returned them, by others, and count them anew in their groups."""
+    if not (before or after):
+        return
     gone = {each.execution for each in before} - {each.execution for each in after}
     if gone:
         connection.execute(sa.delete(FailureTable).where(col(FailureTable.execution).in_(gone)))

@@ -105,6 +105,11 @@ _WRITE = (
     .where(col(ExecutionTable.id) == sa.bindparam("row_id"))
     .values({name: sa.bindparam(name) for name in _WRITTEN})
 )
+_DATE = (
+    sa.update(ExecutionTable)
+    .where(col(ExecutionTable.id) == sa.bindparam("row_id"))
+    .values(created_at=sa.bindparam("began"))
+)
 
 
 def read_status(word: str) -> Status:
@@ -184,12 +189,13 @@ def name(connection: sa.Connection, row_id: int, execution_id: str) -> None:
     )
 
 
-def date(connection: sa.Connection, row_id: int, created_at: datetime) -> None:
-    """Write when an execution that others started began; for `intake` alone.
+def date(connection: sa.Connection, created: Mapping[int, datetime]) -> None:
+    """Write when executions that others started began, by their rows' ids; for `intake` alone.
 
     Apart from the rest, which is written often: the column is in most indexes.
     """
-    connection.execute(sa.update(ExecutionTable).where(col(ExecutionTable.id) == row_id).values(created_at=created_at))
+    if created:
+        connection.execute(_DATE, [{"row_id": row_id, "began": instant} for row_id, instant in created.items()])
 
 
 def absorb(connection: sa.Connection, row_id: int, other: int) -> None:

@@ -33,6 +33,7 @@ def note_failures(
             noted.append(Noted(state.id, state.app_name, cause, state.error_message, failed_at))
         if cause is None and state.status is Status.COMPLETED and state.replay_of is not None:
             mended[state.id] = state.replay_of
-    failures.note(connection, noted, now)
+    if noted:
+        failures.note(connection, noted, now)
     for replay, original in sorted(mended.items()):
         resolutions.close_originals(connection, replay, original, now)
