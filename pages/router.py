@@ -9,4 +9,3 @@ page = st.navigation(list(navigation.build_pages().values()))
 with messages.shown():
     frame.show_frame()
     page.run()
-frame.keep_drawn()

@@ -15,7 +15,6 @@ from pages.components.messages import plain, shown
 
 _STYLE = Path(__file__).with_suffix(".css")
 
-_DRAWING = "drawing"  # key of the session's state: true from the frame's end to the screen's
 REFRESH = 3.0  # seconds between two looks at the store while the screen is live
 
 
@@ -37,7 +36,6 @@ def refresh_interval() -> float | None:
 def show_frame() -> None:
     """Draw the frame; a pasted id leads away from the screen."""
     settings = runtime.current().settings
-    st.session_state[_DRAWING] = None
     st.html(_STYLE)
     with st.sidebar:
         st.badge(
@@ -53,17 +51,9 @@ def show_frame() -> None:
         _show_go_to()
         _show_operator()
     st.fragment(_show_notices, run_every=refresh_interval())()
-    st.session_state[_DRAWING] = True
-
-
-def keep_drawn() -> None:
-    """Take note that the screen below the frame is whole."""
-    st.session_state[_DRAWING] = False
 
 
 def _show_freshness() -> None:
-    if st.session_state.get(_DRAWING):  # a second click cut the screen short, for what it was on is gone
-        st.rerun(scope="app")
     with shown():
         state = health.read_health(runtime.current().engines, now())
         if not st.session_state.get("live", True):
