@@ -1,0 +1,1 @@
+"""The webhook debugger: why a webhook does not verify, found by experiment."""
