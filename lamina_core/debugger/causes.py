@@ -91,6 +91,12 @@ _BODY = [
     ),
     _indicated("body_empty", "body", "There is no body.", _RAW_BODY + " A body can often be read only once."),
     _indicated(
+        "body_not_kept",
+        "body",
+        "What was kept is a word for the body, such as [object Object], not the body.",
+        _RAW_BODY,
+    ),
+    _indicated(
         "body_characters_lost",
         "body",
         "Characters were replaced (\N{REPLACEMENT CHARACTER}); the bytes are lost.",
@@ -112,7 +118,7 @@ _TIMESTAMP = [
         "timestamp_decorated", "timestamp", "There are quotes, blanks or a prefix around the timestamp.", _HEADER_AS_IS
     ),
     _proved("timestamp_number_format", "timestamp", "The timestamp was written again as a number.", _HEADER_AS_IS),
-    _proved("timestamp_other_header", "timestamp", "The timestamp was taken from another header.", _HEADER_AS_IS),
+    _proved("timestamp_other_header", "timestamp", "The webhook's own timestamp is in another header.", _HEADER_AS_IS),
     _proved(
         "timestamp_neighbour",
         "timestamp",

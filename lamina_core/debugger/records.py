@@ -91,6 +91,15 @@ class Certainty(StrEnum):
 
 
 @dataclass(frozen=True)
+class Variant:
+    """What one part may have been when it was signed, had the mistake `cause` been made since."""
+
+    cause: str
+    detail: str  # in people's words: "signed: indented by 2"
+    value: bytes
+
+
+@dataclass(frozen=True)
 class Change:
     """One thing that differs between what was signed and what is at hand.
 
@@ -136,10 +145,11 @@ class Diagnosis:
     causes: tuple[str, ...]
     certainty: Certainty | None
     explanation: str
-    changes: tuple[Change, ...]
     tried: int
     seconds: float
-    complete: bool  # False: the deadline struck before everything was tried
+    changes: tuple[Change, ...] = ()
+    key: signing.PublicKey | None = None  # the one that verifies, after the changes if there are any
+    complete: bool = True  # False: the deadline struck before everything was tried
     ruled_out: tuple[str, ...] = ()
     remaining: tuple[str, ...] = ()
 

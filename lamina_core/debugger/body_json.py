@@ -1,0 +1,118 @@
+"""How a JSON body may have been written when it was signed: other white space, escapes, numbers, order of keys."""
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+
+from lamina_core.debugger import json_text, json_values
+from lamina_core.debugger.json_text import LAYOUTS, Layout, Pieces
+from lamina_core.debugger.records import Variant
+
+Named = tuple[str, Pieces]
+
+_UPPER = "\\u{:04X}"
+
+
+def _spellings(pieces: Pieces) -> list[Named]:
+    """Return the ways in which characters beyond ASCII can be written, those that change nothing left out."""
+    plain = json_text.unescape_unicode(pieces)
+    return _distinct(
+        pieces,
+        ("characters as themselves", plain),
+        ("\\u escapes", json_text.escape_unicode(plain)),
+        ("\\u escapes in capitals", json_text.escape_unicode(plain, _UPPER)),
+    )
+
+
+def _slashes(pieces: Pieces) -> list[Named]:
+    return _distinct(
+        pieces,
+        ("slashes as themselves", json_text.unescape_slashes(pieces)),
+        ("slashes as \\/", json_text.escape_slashes(pieces)),
+    )
+
+
+def _markup(pieces: Pieces) -> list[Named]:
+    plain = json_text.unescape_markup(pieces)
+    return _distinct(
+        pieces,
+        ("< > & ' as themselves", plain),
+        ("< > & as \\u escapes", json_text.escape_markup(plain)),
+        ("< > & ' as \\u escapes", json_text.escape_markup(plain, "<>&'", _UPPER)),
+        ("< > & ' + as \\u escapes", json_text.escape_markup(plain, "<>&'+`", _UPPER)),
+    )
+
+
+def _orders(pieces: Pieces) -> list[Named]:
+    arranged = (
+        ("keys in Lamina's order", json_values.order_as_lamina(pieces)),
+        ("keys in the order of the alphabet", json_values.sort_keys(pieces)),
+    )
+    return _distinct(pieces, *((name, found) for name, found in arranged if found is not None))
+
+
+def _distinct(given: Pieces, *named: Named) -> list[Named]:
+    seen, kept = {given}, []
+    for name, pieces in named:
+        if pieces not in seen:
+            seen.add(pieces)
+            kept.append((name, pieces))
+    return kept
+
+
+_HABITS: tuple[tuple[str, Callable[[Pieces], Sequence[Named]]], ...] = (
+    ("body_unicode_escapes", _spellings),
+    ("body_slash_escapes", _slashes),
+    ("body_markup_escapes", _markup),
+    ("body_keys_reordered", _orders),
+)
+
+
+def vary_json(body: bytes) -> Iterator[Variant]:
+    """Give other ways of writing this JSON, those that differ in one habit first; nothing if it is none."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        return
+    pieces = json_text.take_apart(text)
+    if pieces is None:
+        return
+    bare, present = json_text.without_space(pieces), json_text.find_layout(pieces)
+    yield from _in_other_layouts("body_reformatted", "", bare, present)
+    for cause, habit in _HABITS:
+        for name, changed in habit(pieces if cause != "body_keys_reordered" else bare):
+            yield from _write(cause, name, changed, present if cause == "body_keys_reordered" else None)
+    for name, changed in json_values.number_forms(pieces):
+        if changed != pieces:
+            yield Variant("body_numbers", f"signed: {name}", "".join(changed).encode())
+    yield from _of_another_writer(bare, present)
+    for changed in json_values.other_orders(bare):
+        yield from _write("body_keys_reordered", "keys in another order", changed, present)
+
+
+def _write(cause: str, name: str, pieces: Pieces, layout: Layout | None) -> Iterator[Variant]:
+    text = "".join(pieces) if layout is None else json_text.lay_out(pieces, layout)
+    if text is not None:
+        yield Variant(cause, f"signed: {name}", text.encode(errors="surrogatepass"))
+
+
+def _in_other_layouts(cause: str, name: str, bare: Pieces, present: Layout | None) -> Iterator[Variant]:
+    for layout in LAYOUTS:
+        if layout is not present:
+            yield from _write(cause, ", ".join(filter(None, (layout.name, name))), bare, layout)
+
+
+def _of_another_writer(bare: Pieces, present: Layout | None) -> Iterator[Variant]:
+    """Give what writers make that differ in several habits, the usual layouts first."""
+    for layout in LAYOUTS:
+        for names, pieces in _combine(bare):
+            if len(names) > (layout is present):  # else it was tried as one habit
+                yield from _write("body_reserialized", ", ".join((layout.name, *names)), pieces, layout)
+
+
+def _combine(bare: Pieces) -> Iterator[tuple[tuple[str, ...], Pieces]]:
+    forms: list[Named] = [("", bare)]
+    forms += [(name, pieces) for name, pieces in itertools.islice(json_values.number_forms(bare), 3) if pieces != bare]
+    found: list[tuple[tuple[str, ...], Pieces]] = [((name,) if name else (), pieces) for name, pieces in forms]
+    for _, habit in _HABITS:
+        found += [((*names, name), changed) for names, pieces in found for name, changed in habit(pieces)]
+    yield from sorted((entry for entry in found if entry[0]), key=lambda entry: len(entry[0]))
