@@ -3,10 +3,10 @@
 A verdict never leans on the search: what only verifies after a change is not authentic as received.
 """
 
-from collections.abc import Callable
 from datetime import datetime
 
 from lamina_core import errors, signing
+from lamina_core.clock import Clock
 from lamina_core.debugger.causes import CAUSES
 from lamina_core.debugger.evidence import indications
 from lamina_core.debugger.records import Certainty, Change, Diagnosis, Examination, KeyMaterial, Specimen, Verdicts
@@ -15,22 +15,15 @@ from lamina_core.debugger.search import Effort, Found, Search
 _MILLISECONDS = 10**11  # a timestamp beyond this many seconds, in the year 5138, is meant in a smaller unit
 
 
-def examine(
-    specimen: Specimen,
-    material: KeyMaterial,
-    now: datetime,
-    *,
-    monotonic: Callable[[], float],
-    sleep: Callable[[float], None],
-) -> Examination:
-    """Return the verdicts on a specimen and, where it does not verify, the cause.
+def examine(specimen: Specimen, material: KeyMaterial, clock: Clock, now: datetime | None = None) -> Examination:
+    """Return the verdicts on a specimen and, where it does not verify, the cause; `now` in place of the clock's.
 
-    Takes `search.TIME` at most for the search, and calls `sleep` briefly between tries so that it holds up nobody.
+    The search takes `search.TIME` at most, and sleeps briefly between tries so that it holds up nobody.
     """
-    verdicts = judge(specimen, material, now)
+    verdicts = judge(specimen, material, now or clock.now())
     if verdicts.authentic:
         return Examination(specimen, material, verdicts, _diagnose_authentic(specimen, material, verdicts))
-    effort = Effort(monotonic, sleep)
+    effort = Effort(clock)
     search = Search(specimen, material, effort)
     found = search.find()
     diagnosis = _proved(found, effort) if found else _indicated(specimen, material, search, effort)

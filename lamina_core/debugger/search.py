@@ -1,10 +1,11 @@
 """The search for the change that makes a signature hold: every single mistake, then pairs, until the time is up."""
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from lamina_core import errors, signing
+from lamina_core.clock import Clock
 from lamina_core.debugger.body_json import vary_json
 from lamina_core.debugger.body_text import (
     vary_bom,
@@ -46,26 +47,24 @@ _WRAPPINGS = (
 class Effort:
     """How much is tried: counts, ends when the time is up, and lets other threads have their turn meanwhile."""
 
-    def __init__(self, monotonic: Callable[[], float], sleep: Callable[[float], None], seconds: float = TIME) -> None:
-        self._monotonic = monotonic
-        self._sleep = sleep
-        self._began = self._breathed = monotonic()
-        self._seconds = seconds
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._began = self._breathed = clock.monotonic()
         self.tried = 0
         self.is_over = False
 
     @property
     def seconds(self) -> float:
         """Return how long it took until now."""
-        return self._monotonic() - self._began
+        return self._clock.monotonic() - self._began
 
     def go_on(self) -> bool:
         """Say whether there is time for another try."""
-        now = self._monotonic()
+        now = self._clock.monotonic()
         if now - self._breathed > _BREATH:
-            self._sleep(_BREATH / 10)
-            self._breathed = self._monotonic()
-        self.is_over = self.is_over or now - self._began >= self._seconds
+            self._clock.sleep(_BREATH / 10)
+            self._breathed = self._clock.monotonic()
+        self.is_over = self.is_over or now - self._began >= TIME
         return not self.is_over
 
 

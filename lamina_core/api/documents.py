@@ -1,0 +1,30 @@
+"""A document that an operator names by its address, such as a key set somewhere else than at our Lamina."""
+
+import httpx
+
+from lamina_core import errors
+from lamina_core.api import transport
+
+
+def fetch_document(url: str, limit: int) -> bytes:
+    """Return what lies at an http(s) address, without any key of ours; ApiError if there is nothing usable.
+
+    Redirects are not followed; more than `limit` bytes are refused.
+    """
+    try:
+        with (
+            httpx.Client(timeout=transport.TIMEOUT, follow_redirects=False, trust_env=False) as http,
+            http.stream("GET", url, headers={"accept": "application/json"}) as response,
+        ):
+            if response.status_code != 200:
+                raise errors.ApiUnreadable(
+                    f"{url} answered with HTTP {response.status_code}.", status=response.status_code
+                )
+            content = b""
+            for part in response.iter_bytes():
+                content += part
+                if len(content) > limit:
+                    raise errors.ApiUnreadable(f"{url} holds more than {limit:,} bytes.", status=200)
+            return content
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+        raise errors.ApiUnreachable(f"{url} cannot be read: {error or type(error).__name__}.", sent=False) from error
