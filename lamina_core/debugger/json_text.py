@@ -121,7 +121,7 @@ def _character(escape: str) -> str:
 
 def escape_unicode(pieces: Sequence[str], form: str = "\\u{:04x}") -> Pieces:
     """Write every character beyond ASCII as an escape."""
-    return _map_strings(pieces, lambda text: re.sub(r"[^\x00-\x7f]", lambda found: _escape(found.group(), form), text))
+    return _map_strings(pieces, lambda text: re.sub(r"[^\x00-\x7e]", lambda found: _escape(found.group(), form), text))
 
 
 def unescape_unicode(pieces: Sequence[str]) -> Pieces:
@@ -131,7 +131,7 @@ def unescape_unicode(pieces: Sequence[str]) -> Pieces:
         if not found.group().startswith("\\u"):
             return found.group()
         character = _character(found.group())
-        return character if character > "\x7f" and not "\ud800" <= character <= "\udfff" else found.group()
+        return character if character > "\x7e" and not "\ud800" <= character <= "\udfff" else found.group()
 
     return _map_strings(pieces, lambda text: _ESCAPE.sub(replace, text))
 
