@@ -132,6 +132,8 @@ def vary_python_text(body: bytes) -> Iterator[Variant]:
     text = (_text(body) or "").strip()
     if not text or len(text) > _LITERAL or text[0] not in "b'\"{[(" or _depth(text) > _DEEPEST:
         return
+    if json_text.take_apart(text):
+        return
     try:
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError):

@@ -212,7 +212,7 @@ class Search:
         usual = list(itertools.islice(vary_json(base.body), _USUAL_JSON))
         for first in elsewhere:
             yield from self._elsewhere_too(first)
-            yield from map(first.with_body, bodies + usual)
+            yield from map(first.with_body, usual + bodies)
             yield from map(first.with_joining, self._joinings)
         for first in map(base.with_body, usual):
             yield from (first.with_body(second) for vary in _TEXT for second in vary(first.body))
@@ -220,7 +220,7 @@ class Search:
             yield from map(first.with_body, self._bodies(first.body))
             yield from map(first.with_body, itertools.islice(vary_json(first.body), _USUAL_JSON))
         for joined in map(base.with_joining, self._joinings):
-            yield from map(joined.with_body, bodies + usual)
+            yield from map(joined.with_body, usual + bodies)
 
     def _elsewhere_too(self, first: _Attempt) -> Iterator[_Attempt]:
         if first.changes[-1].part == "signature":
