@@ -11,6 +11,7 @@ from pathlib import Path
 
 from lamina_core import config, errors, logs, runtime
 from lamina_core.clock import SystemClock
+from lamina_core.debugger.command import add_verify
 from lamina_core.importing import Import
 from lamina_core.registration import Result
 from lamina_core.sandbox.server import Sandbox
@@ -30,6 +31,7 @@ def build_parser() -> argparse.ArgumentParser:
     taking = commands.add_parser("import", help="take in executions that others started, from CSV or JSON lines")
     taking.add_argument("file", help="the file, or - for standard input")
     taking.set_defaults(run=run_import)
+    add_verify(commands.add_parser("verify", help="say whether a webhook is authentic and fresh, and if not, why"))
     return parser
 
 

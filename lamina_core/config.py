@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from lamina_core import errors
+from lamina_core.addresses import Address, read_address
 from lamina_core.domain import Generation
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -31,6 +32,7 @@ SETTINGS: Mapping[str, str] = {
     "LAMINA_DESK_PORT": "port that the dashboard listens on",
     "LAMINA_DESK_INGEST_TOKEN": "bearer token with which a backend registers executions that it started; unset: off",
     "LAMINA_DESK_IMPORT": "`on`: take in from Lamina's list what others started; needs generation `runs`",
+    "LAMINA_DESK_SEND_TO": "addresses that the webhook workbench may POST to, and below, parted by commas; unset: none",
     "LAMINA_RATE_LIMIT_PER_MINUTE": "Lamina's limit per address; all requests together stay under it",
 }
 
@@ -66,6 +68,7 @@ class Settings:
     port: int
     ingest_token: Secret | None
     import_listed: bool
+    send_to: tuple[Address, ...]
     rate_limit_per_minute: int
 
     @property
@@ -119,6 +122,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         port=_port("LAMINA_DESK_PORT", given["LAMINA_DESK_PORT"] or "8501"),
         ingest_token=_secret("LAMINA_DESK_INGEST_TOKEN", ingest_token) if ingest_token else None,
         import_listed=_import(given["LAMINA_DESK_IMPORT"] or "off", generation),
+        send_to=_send_to(given["LAMINA_DESK_SEND_TO"]),
         rate_limit_per_minute=_rate_limit(given["LAMINA_RATE_LIMIT_PER_MINUTE"] or "100"),
     )
 
@@ -137,6 +141,26 @@ def _import(text: str, generation: Generation) -> bool:
     if text == "on" and generation is not Generation.RUNS:
         raise errors.ConfigurationError("LAMINA_DESK_IMPORT=on needs LAMINA_API_GENERATION=runs, which has the list.")
     return text == "on"
+
+
+def _send_to(text: str) -> tuple[Address, ...]:
+    found = []
+    for place, entry in enumerate(text.split(","), 1):
+        if not entry.strip():
+            continue
+        try:
+            address = read_address(entry.strip())
+        except ValueError as error:
+            raise errors.ConfigurationError(
+                f"Entry {place} of LAMINA_DESK_SEND_TO cannot be used: {error}. "
+                "Give addresses such as https://staging.example.com/webhooks, parted by commas."
+            ) from None
+        if address.query is not None:
+            raise errors.ConfigurationError(
+                f"Entry {place} of LAMINA_DESK_SEND_TO has a query (?). Leave it out: any query is allowed."
+            )
+        found.append(address)
+    return tuple(dict.fromkeys(found))
 
 
 def _url(name: str, text: str) -> str:

@@ -7,6 +7,7 @@ DeskError
 │   ├── StoreNewer          the database was made by newer code
 │   └── StoreForeign        the database belongs to another Lamina
 ├── SignatureRejected       a webhook does not prove that Lamina sent it; carries a reason code
+├── PasteRefused            pasted material holds no request that can be read
 ├── OperationRefused        an operator may not do this, or not in this state
 │   └── BudgetUsedUp        not now: no request is left of those that Lamina allows
 └── ApiError                a request to Lamina did not give a usable answer
@@ -53,6 +54,10 @@ class SignatureRejected(DeskError):
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class PasteRefused(DeskError):
+    """Pasted material holds no request that can be read; the message says what it looks like and what is missing."""
 
 
 class OperationRefused(DeskError):

@@ -18,6 +18,9 @@ from lamina_core.bulk.desk import BulkDesk
 from lamina_core.bulk.runner import BulkRunner
 from lamina_core.clock import Clock, SystemClock
 from lamina_core.config import DATA, Settings
+from lamina_core.debugger.desk import DebuggerDesk
+from lamina_core.debugger.saving import SavedWebhooks
+from lamina_core.debugger.workbench import Workbench
 from lamina_core.domain import Generation
 from lamina_core.exporting import Exporting
 from lamina_core.ingest import Ingest
@@ -73,10 +76,13 @@ class Runtime:
     triage: TriageDesk
     bulks: BulkDesk
     links: LinkChecker
+    debugger: DebuggerDesk
+    saved_webhooks: SavedWebhooks
     poller: Poller
     sandbox: Sandbox | None
     own_address: str | None = None
     bulk_runner: BulkRunner = field(init=False)
+    workbench: Workbench = field(init=False)
 
     def __post_init__(self) -> None:
         self.bulk_runner = BulkRunner(
@@ -87,6 +93,14 @@ class Runtime:
             budget=self.budget,
             clock=self.clock,
             webhook_url=lambda: self.webhook_url,
+        )
+        self.workbench = Workbench(
+            writer=self.writer,
+            clock=self.clock,
+            rng=self.rng,
+            send_to=self.settings.send_to,
+            own_receiver=lambda: self.webhook_url if self.sandbox else None,
+            sandbox_key=self.sandbox.signing_key if self.sandbox else None,
         )
 
     @property
@@ -206,6 +220,8 @@ def build(settings: Settings, clock: Clock | None = None) -> Runtime:
         triage=TriageDesk(engines, writer, clock),
         bulks=BulkDesk(engines, writer, operations, clock, rng),
         links=LinkChecker(urlsplit(settings.base_url).netloc, clock),
+        debugger=DebuggerDesk(engines, keys, clock),
+        saved_webhooks=SavedWebhooks(engines, writer, clock, rng),
         poller=poller,
         sandbox=_sandbox(settings, clock, rng) if settings.sandbox else None,
     )

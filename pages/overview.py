@@ -76,6 +76,19 @@ def describe_working(state: Health, latencies: Mapping[Source, Latency]) -> str:
     return ", ".join(told)
 
 
+def show_webhooks(state: Health) -> None:
+    """Lead to what was refused, else to all that came; nothing where nothing has."""
+    number = state.deliveries[Verdict.REJECTED] + state.deliveries[Verdict.UNCHECKED]
+    if number:
+        label, icon = f"{number:,} webhooks not accepted in the last 24 h", ":material/gpp_bad:"
+        params = {"verdict": f"{Verdict.REJECTED},{Verdict.UNCHECKED}", "range": "24h"}
+    elif state.last_accepted is not None:
+        label, icon, params = "All webhooks", ":material/webhook:", {}
+    else:
+        return
+    st.page_link(navigation.build_pages()["deliveries"], label=label, icon=icon, query_params=params)
+
+
 def show_failures(found: OpenFailures, state: Health) -> None:
     if not found.number:
         st.success("No failure is open.", icon=":material/check_circle:")
@@ -111,7 +124,9 @@ def show_overview() -> None:
         state = health.read_health(parts.engines, frame.now())
         found = failures.read_open(parts.engines, state.as_of, _ROWS)
         show_numbers(state, found.number)
-        st.caption(describe_working(state, health.read_latencies(parts.engines)))
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.caption(describe_working(state, health.read_latencies(parts.engines)), width="content")
+            show_webhooks(state)
         show_unsettled(found, state)
         show_failures(found, state)
         if not state.in_flight and not found.number:

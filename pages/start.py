@@ -16,7 +16,7 @@ from lamina_core.store import executions
 from pages.components import apps, frame, inputs_form, navigation, replaying
 from pages.components.messages import describe, plain, shown
 
-_SECOND_CLICK = timedelta(seconds=2)  # a click on Start this soon after a start belongs to it
+_LATE = timedelta(seconds=2)  # what comes from the form this soon after its start belongs to it
 
 parts = runtime.current()
 
@@ -31,7 +31,7 @@ def open_draft(app_id: str, replay_of: int | None) -> Draft:
     known = draft if isinstance(draft, Draft) and same else None
     if known and known.started is None:
         return known
-    if known and known.started and frame.now() - known.started[1] < _SECOND_CLICK:
+    if known and known.started and (was_pressed(known) or frame.now() - known.started[1] < _LATE):
         navigation.open_page("execution", id=str(known.started[0]))
     app = parts.operations.open_app(app_id)
     draft = Draft(app, starts.new_token(parts.rng), known.inputs if known else drafts.default_inputs(app))
@@ -45,6 +45,15 @@ def open_draft(app_id: str, replay_of: int | None) -> Draft:
             draft.estimate = parts.operations.estimate(app_id)
     st.session_state["draft"] = draft
     return draft
+
+
+def send_key(draft: Draft) -> str:
+    return f"send:{draft.token}"
+
+
+def was_pressed(draft: Draft) -> bool:
+    """Say whether this run is a click on the form's own button, however late that comes."""
+    return bool(st.session_state.get(send_key(draft)))
 
 
 def read_original(replay_of: int | None) -> ReplayState | None:
@@ -89,9 +98,7 @@ def show_send(draft: Draft, outputs: list[str], original: ReplayState | None, *,
     if original is not None:
         ready = ready and not original.unsettled and (agreed or not original.blocking)
     label, icon = ("Start", ":material/play_arrow:") if draft.replay_of is None else ("Replay", ":material/replay:")
-    if st.button(
-        label, type="primary", icon=icon, shortcut="Ctrl+Enter", disabled=not ready, key=f"send:{draft.token}"
-    ):
+    if st.button(label, type="primary", icon=icon, shortcut="Ctrl+Enter", disabled=not ready, key=send_key(draft)):
         start(draft, outputs, may_repeat=agreed)
         st.rerun()
     replaying.show_difference(draft, outputs)

@@ -69,5 +69,5 @@ def _of_store(connection: sa.Connection, specimen: Specimen, report: Report, its
 def _of_status(execution: Execution, report: Report) -> Fact:
     here, there = wording.STATUS_WORDS[execution.status], report.raw_status
     if execution.status is report.status:
-        return Fact(f"Both say that it is {here}.", True, execution.id)
-    return Fact(f"Here it is {here}, the webhook says {there}.", False, execution.id)
+        return Fact(f"Both say that it is {here}.", True)
+    return Fact(f"Here it is {here}, the webhook says {there}.", False)

@@ -25,6 +25,7 @@ from lamina_core.sandbox.limits import Limiter
 from lamina_core.sandbox.misfortune import Misfortune
 from lamina_core.sandbox.state import State
 from lamina_core.sandbox.waiting import Pauser, Waiting
+from lamina_core.signing import SigningKey
 
 _GRACE = 0.4  # seconds that open requests and webhooks have to end when the sandbox stops
 _PATIENCE = 10.0  # seconds to start in
@@ -73,6 +74,11 @@ class Sandbox:
     def application(self) -> ASGIApp:
         """Return the ASGI application, for tests without a server; webhooks are then planned but not sent."""
         return self._assembled().gate
+
+    def signing_key(self) -> SigningKey | None:
+        """Return the key that signs webhooks now, None while the sandbox does not run."""
+        parts = self._parts
+        return parts.keys.current() if parts else None
 
     def start(self) -> None:
         """Bind the port, serve in a thread, and return when requests are answered.
@@ -128,17 +134,18 @@ class Sandbox:
             Control(armory, keys, state),
         )
         gate = Gate(application, limiter=limiter, armory=armory, misfortune=misfortune, state=state, clock=clock)
-        return _Parts(gate, state, sender, pauser)
+        return _Parts(gate, state, sender, pauser, keys)
 
 
 class _Parts:
     """What a running sandbox consists of, as far as starting and stopping it goes."""
 
-    def __init__(self, gate: Gate, state: State, sender: Sender, pauser: Pauser) -> None:
+    def __init__(self, gate: Gate, state: State, sender: Sender, pauser: Pauser, keys: KeyRing) -> None:
         self.gate = gate
         self.state = state
         self.sender = sender
         self.pauser = pauser
+        self.keys = keys
 
 
 class _Connection(H11Protocol):

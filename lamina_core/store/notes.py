@@ -14,6 +14,7 @@ from lamina_core.store.tables import NoteTable
 LAMINA = "lamina"  # {"name"}: its base URL, or "the sandbox"
 FINGERPRINTS = "fingerprints"  # {"version", "until"}: up to which execution they were made; null: all
 KEY_SET = "key_set"  # Lamina's answer: {"keys": [...]}
+RETIRED_KEYS = "retired_keys"  # {"keys": [JWK and "lastSeen", ...]}: those that left Lamina's key set
 API_HEALTH = "api_health"  # see polling.health
 IMPORTED = "imported"  # {"until", "offset", "began"}: how far Lamina's list was taken in
 POLLING = "polling"  # {"paused_by"}: null while polling

@@ -336,3 +336,26 @@ class BulkItemTable(SQLModel, table=True):
             postgresql_where=sa.text("replay IS NOT NULL"),
         ),
     )
+
+
+class SavedWebhookTable(SQLModel, table=True):
+    """A webhook that an operator saved in the debugger; its token is its address."""
+
+    __tablename__ = "saved_webhook"
+
+    id: int = _row_id()
+    token: str = Field(unique=True)
+    saved_at: datetime = _instant()
+    saved_by: str
+    title: str
+    note: str
+    signature: str | None
+    timestamp: str | None
+    request_id: str | None
+    user_id: str | None
+    headers: list[list[str]] = _document()  # names and values, in their order
+    body: bytes
+    exact: bool
+    source: str  # what it was read from, in people's words
+    received_at: datetime | None = _instant(nullable=True)
+    keys: dict[str, Any] = _document()  # public ones alone

@@ -2,7 +2,11 @@
 
 import logging
 import threading
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
 
 from lamina_core import errors, signing
 from lamina_core.api.client import LaminaClient
@@ -16,6 +20,9 @@ log = logging.getLogger(__name__)
 
 REFRESH_PAUSE = timedelta(minutes=1)
 STALE_AFTER = timedelta(hours=24)
+RETIRED_KEPT = 50
+
+Retired = tuple[tuple[signing.PublicKey, datetime], ...]
 
 
 class KeyRing:
@@ -29,6 +36,7 @@ class KeyRing:
         self._clock = clock
         self._lock = threading.Lock()
         self._keys: tuple[signing.PublicKey, ...] = ()
+        self._retired: Retired = ()
         self._fetched_at: datetime | None = None
         self._asked_at: datetime | None = None
 
@@ -36,6 +44,7 @@ class KeyRing:
         """Take up the key set that an earlier process left in the store."""
         with self._engines.reading() as connection:
             note = notes.read(connection, notes.KEY_SET)
+            self._retired = _read_retired(connection)
         if note is not None:
             self._keys, self._fetched_at = signing.parse_key_set(note.document), note.updated_at
 
@@ -47,6 +56,14 @@ class KeyRing:
     def keys(self) -> tuple[signing.PublicKey, ...]:
         """Return the keys at hand, none if Lamina was never reached."""
         return self._keys
+
+    def retired(self) -> Retired:
+        """Return the keys that left the set, the last seen first, each with when it was last seen in it.
+
+        They name the key of an old signature; nothing is verified with them.
+        """
+        present = {key.raw for key in self._keys}
+        return tuple((key, seen) for key, seen in self._retired if key.raw not in present)
 
     def is_stale(self) -> bool:
         """Say whether the key set should be read again although everything verifies."""
@@ -73,9 +90,39 @@ class KeyRing:
                 log.warning("the webhook key set could not be read: %s", error)
                 return False
             changed = keys != self._keys
+            left = self._leavers(keys)
+            self._retired = _join(left, self._retired)
             self._keys, self._fetched_at = keys, now
             try:
-                self._writer.run(lambda connection: notes.write(connection, notes.KEY_SET, document, now))
+                self._writer.run(lambda connection: _keep(connection, document, left, now))
             except errors.StoreError as error:
                 log.warning("the webhook key set is not stored: %s", error)
             return changed
+
+    def _leavers(self, keys: tuple[signing.PublicKey, ...]) -> Retired:
+        staying = {key.raw for key in keys}
+        seen = self._fetched_at
+        return tuple((key, seen) for key in self._keys if seen is not None and key.raw not in staying)
+
+
+def _keep(connection: sa.Connection, document: Mapping[str, Any], left: Retired, now: datetime) -> None:
+    notes.write(connection, notes.KEY_SET, document, now)
+    if left:  # joined to what is stored: another process may have seen other keys leave
+        kept = [
+            {**signing.to_jwk(key), "lastSeen": seen.isoformat()}
+            for key, seen in _join(left, _read_retired(connection))
+        ]
+        notes.write(connection, notes.RETIRED_KEYS, {"keys": kept}, now)
+
+
+def _read_retired(connection: sa.Connection) -> Retired:
+    note = notes.read(connection, notes.RETIRED_KEYS)
+    listed = note.document["keys"] if note else []
+    return tuple((signing.from_jwk(jwk), datetime.fromisoformat(jwk["lastSeen"])) for jwk in listed)
+
+
+def _join(*parts: Iterable[tuple[signing.PublicKey, datetime]]) -> Retired:
+    """Return each key once, the last seen first, and no more than are kept."""
+    ordered = sorted((entry for part in parts for entry in part), key=lambda entry: entry[1])
+    newest = {key.raw: (key, seen) for key, seen in ordered}
+    return tuple(sorted(newest.values(), key=lambda entry: entry[1], reverse=True))[:RETIRED_KEPT]

@@ -1,6 +1,8 @@
 """What stands around every screen: where we are, how fresh the data is, who acts, and what is wrong."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import wraps
 from pathlib import Path
 
 import streamlit as st
@@ -33,8 +35,8 @@ def refresh_interval() -> float | None:
     return REFRESH if st.session_state.get("live", True) else None
 
 
-def show_frame() -> None:
-    """Draw the frame; a pasted id leads away from the screen."""
+def show_frame(screen: str) -> None:
+    """Draw the frame around a screen; a pasted id leads away from it."""
     settings = runtime.current().settings
     st.html(_STYLE)
     with st.sidebar:
@@ -47,10 +49,24 @@ def show_frame() -> None:
             else f"Talks to {settings.base_url}",
         )
         st.toggle("Live", key="live", value=True, persist_state="session", help="Refresh the screen by itself")
-        st.fragment(_show_freshness, run_every=refresh_interval())()
+        _show_live(_show_freshness, screen)
         _show_go_to()
         _show_operator()
-    st.fragment(_show_notices, run_every=refresh_interval())()
+    _show_live(_show_notices, screen)
+
+
+def _show_live(draw: Callable[[], None], screen: str) -> None:
+    """Draw a part that refreshes by itself, a fragment of its own on each screen.
+
+    Streamlit knows fragments by name and place: a refresh that the last screen asked for must not find this one's.
+    """
+
+    @wraps(draw)
+    def part() -> None:
+        draw()
+
+    part.__qualname__ = f"{draw.__qualname__}:{screen}"
+    st.fragment(part, run_every=refresh_interval())()
 
 
 def _show_freshness() -> None:

@@ -4,11 +4,12 @@ import json
 
 import streamlit as st
 
-from lamina_core.domain import Execution, Origin, Status
+from lamina_core.domain import Delivery, Execution, Origin, Status
 from lamina_core.insights import wording
 from lamina_core.insights.detail import Detail
+from lamina_core.insights.reasons import explain
 from lamina_core.triage.advice import Advice
-from pages.components import frame, status, triage
+from pages.components import frame, navigation, status, triage
 from pages.components.messages import code, plain
 
 _ORIGINS = {
@@ -74,16 +75,31 @@ def show_details(found: Detail) -> None:
                 expected = "Others started this execution; whether they asked for one is not known here."
             st.caption(f"No webhook has come. {expected}")
         for delivery in found.deliveries:
-            st.markdown(
-                f"`{frame.format_instant(delivery.received_at)}` {delivery.verdict}"
-                f"{f' ({plain(delivery.reason)})' if delivery.reason else ''} · {delivery.body_size:,} bytes"
-                f" · key {plain(delivery.key_id or '–')}"
+            _show_delivery(delivery)
+        if found.execution.execution_id and (found.deliveries or found.execution.webhook_expected):
+            st.page_link(
+                navigation.build_pages()["deliveries"],
+                label="All that name it, refused ones too",
+                icon=":material/arrow_forward:",
+                query_params={"execution": found.execution.execution_id},
             )
     with raw:
         if found.payload.last_report is None:
             st.caption("Lamina has not reported on it yet.")
         else:
             st.code(json.dumps(found.payload.last_report, indent=2, ensure_ascii=False), language="json")
+
+
+def _show_delivery(delivery: Delivery) -> None:
+    reason = explain(delivery.reason, delivery.duplicate_of)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(
+            f"`{frame.format_instant(delivery.received_at)}` {delivery.verdict}{f': {plain(reason)}' if reason else ''}"
+            f" · {delivery.body_size:,} bytes · key {plain(delivery.key_id or '–')}",
+            width="content",
+        )
+        if st.button("Debug", icon=":material/bug_report:", type="tertiary", key=f"debug:{delivery.id}"):
+            navigation.open_debugger(delivery.id)
 
 
 def _describe_event(kind: str, facts: object) -> str:

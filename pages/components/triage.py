@@ -172,7 +172,8 @@ def show_own_advice() -> None:
     """Draw the advice that admins have added, and let them change it."""
     parts = runtime.current()
     own = failures.read_own_advice(parts.engines)
-    with st.expander(f"Advice of your own ({len(own)})", icon=":material/lightbulb:"):
+    # The key keeps it open while the number in its label changes.
+    with st.expander(f"Advice of your own ({len(own)})", icon=":material/lightbulb:", key="own_advice"):
         st.caption("Asked before what is built in, the newest first. To add and to remove it needs the role admin.")
         with parts.engines.reading() as connection:
             names = {app.app_id: app.name for app in catalogue.all_apps(connection)}

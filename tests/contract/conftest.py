@@ -15,9 +15,13 @@ import pytest
 
 from lamina_core.clock import SystemClock
 from lamina_core.sandbox.server import Sandbox
+from tests.conftest import SettableClock
 
 VECTORS = Path(__file__).parent / "vectors"
 APP = "10000000-0000-4000-8000-00000000000{}"
+# Seconds after which runs of the small apps, at ten times the speed of life, have left the queue, and have ended; a
+# stream pings after 15.
+LEAVES_QUEUE, ENDS = 0.7, 6
 _PLACEHOLDERS = {
     "<uuid>": r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
     "<instant>": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z",
@@ -141,7 +145,7 @@ class Caller(httpx.Client):
 
     def __init__(self, sandbox: Sandbox, key: str | None = "lma_key_of_a_test_9876") -> None:
         headers = {} if key is None else {"x-api-key": key}
-        super().__init__(base_url=sandbox.base_url, headers=headers, timeout=20, trust_env=False)
+        super().__init__(base_url=sandbox.base_url, headers=headers, timeout=60, trust_env=False)
 
     def start(self, family: Family, app: int = 2, webhook: str | None = None, **inputs: Any) -> str:
         answer = self.post(
@@ -160,6 +164,17 @@ class Caller(httpx.Client):
 
         return until(read)
 
+    def stream_to_its_end(self, run_id: str, clock: SettableClock) -> str:
+        """Read a run's stream; the sandbox's clock passes only once the run was told queued, then running."""
+        heard = []
+        with self.stream("GET", f"/v1/runs/{run_id}/stream") as answer:
+            assert answer.headers["Content-Type"].startswith("text/event-stream")
+            for line in answer.iter_lines():
+                heard.append(line)
+                if line.startswith("data: "):
+                    clock.advance(LEAVES_QUEUE if len(heard) == 2 else ENDS)
+        return "".join(f"{line}\n" for line in heard)
+
     def arm(self, **document: Any) -> httpx.Response:
         return self.post("/sandbox/faults", json=document)
 
@@ -167,7 +182,7 @@ class Caller(httpx.Client):
         return self.get("/sandbox/log").json()[section]
 
 
-def until(look: Callable[[], Any], seconds: float = 10.0) -> Any:
+def until(look: Callable[[], Any], seconds: float = 30.0) -> Any:
     """Look again and again until something true is seen; fail after a while."""
     deadline = time.monotonic() + seconds
     while True:
@@ -207,6 +222,12 @@ def alone(open_sandbox: Callable[..., Sandbox], open_caller: Callable[..., Calle
     return open_caller(open_sandbox())
 
 
+@pytest.fixture
+def still(open_sandbox: Callable[..., Sandbox], open_caller: Callable[..., Caller], clock: SettableClock) -> Caller:
+    """A caller with a sandbox of its own, whose time stands still until a test moves it."""
+    return open_caller(open_sandbox(clock=clock, speed=10.0))
+
+
 @dataclass(frozen=True)
 class Received:
     """One webhook as it arrived."""
@@ -242,7 +263,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.server.received.append(Received(self.path, headers, body, time.time()))
-        self.server.hold.wait(20)
+        self.server.hold.wait(120)
         status = self.server.script.pop(0) if self.server.script else 200
         self.send_response(status)
         if 300 <= status < 400:

@@ -60,6 +60,11 @@ def lamina():
     running.stop()
 
 
+def fetch_log(lamina: Sandbox, **params: int) -> dict:
+    answer = httpx.get(f"{lamina.base_url}/sandbox/log", params=params, trust_env=False, verify=False, timeout=30)
+    return answer.json()
+
+
 @pytest.fixture
 def run(lamina, tmp_path):
     """Run a command in a shell, in an empty folder, and return curl's answer and the start that the sandbox logged."""
@@ -67,12 +72,12 @@ def run(lamina, tmp_path):
     def run_in(shell: str, command: str) -> tuple[dict, dict]:
         environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "LAMINA_API_KEY": KEY, "LC_ALL": "C.UTF-8"}
         done = subprocess.run(
-            [shell, "-c", command], capture_output=True, cwd=tmp_path, env=environment, timeout=20, check=False
+            [shell, "-c", command], capture_output=True, cwd=tmp_path, env=environment, timeout=60, check=False
         )
         assert done.returncode == 0, done.stderr
         assert list(tmp_path.iterdir()) == []
         answer = json.loads(done.stdout)
-        log = httpx.get(f"{lamina.base_url}/sandbox/log", trust_env=False, verify=False).json()
+        log = fetch_log(lamina)
         execution_id = answer["data"].get("executionId") or answer["data"]["runId"]
         return answer["data"], next(start for start in log["starts"] if start["executionId"] == execution_id)
 
@@ -136,9 +141,8 @@ def test_the_key_is_a_variable_of_the_shell(lamina):
 def test_an_odd_app_stays_one_part_of_the_path(lamina, tmp_path, app_id):
     command = curl.build_start(lamina.base_url, Generation.RUNS, app_id, {}, webhook=None)
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "LAMINA_API_KEY": KEY}
-    before = httpx.get(f"{lamina.base_url}/sandbox/log", trust_env=False, verify=False).json()["sequence"]
-    done = subprocess.run(["sh", "-c", command], capture_output=True, cwd=tmp_path, env=environment, timeout=20)
+    before = fetch_log(lamina)["sequence"]
+    done = subprocess.run(["sh", "-c", command], capture_output=True, cwd=tmp_path, env=environment, timeout=60)
     assert done.returncode == 0
-    log = httpx.get(f"{lamina.base_url}/sandbox/log", params={"since": before}, trust_env=False, verify=False).json()
-    assert [entry["path"] for entry in log["requests"]] == [f"/v1/apps/{app_id}/runs"]
+    assert [entry["path"] for entry in fetch_log(lamina, since=before)["requests"]] == [f"/v1/apps/{app_id}/runs"]
     assert list(tmp_path.iterdir()) == []

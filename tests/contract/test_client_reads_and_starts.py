@@ -107,7 +107,7 @@ def still_newest(still_lamina, open_client):
 
 
 def fetch(url: str, **params) -> httpx.Response:
-    return httpx.get(url, params=params, trust_env=False, verify=False)
+    return httpx.get(url, params=params, trust_env=False, verify=False, timeout=30)
 
 
 def started_with(sandbox: Sandbox, execution_id: str) -> dict:

@@ -29,7 +29,7 @@ class HurriedTransport(httpx.HTTPTransport):
         super().__init__(verify=False)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        request.extensions = {**request.extensions, "timeout": {"connect": 2, "read": 0.1, "write": 2, "pool": 2}}
+        request.extensions = {**request.extensions, "timeout": {"connect": 30, "read": 0.1, "write": 30, "pool": 30}}
         return super().handle_request(request)
 
 
@@ -74,7 +74,7 @@ def running_sandbox():
         port=0,
     )
     running.start()
-    control = httpx.Client(base_url=running.base_url, trust_env=False, verify=False)
+    control = httpx.Client(base_url=running.base_url, trust_env=False, verify=False, timeout=30)
     yield running, control
     control.close()
     running.stop()
@@ -274,7 +274,7 @@ def test_a_start_that_goes_wrong_is_sent_once(lamina, client, fault):
 
 
 def test_a_start_that_is_answered_too_late_is_sent_once(lamina, hurried):
-    lamina.arm("slow", times=5, seconds=0.3)
+    lamina.arm("slow", times=5, seconds=1)
     with pytest.raises(errors.ApiUnreachable, match="took too long") as raised:
         start(hurried)
     assert (raised.value.sent, raised.value.retryable) == (True, True)
@@ -332,7 +332,7 @@ def test_a_read_outlives_a_fault_that_passes(lamina, client, fault, times):
 
 
 def test_a_read_that_takes_too_long_is_not_asked_again(lamina, hurried):
-    lamina.arm("slow", times=5, seconds=0.3)
+    lamina.arm("slow", times=5, seconds=1)
     with pytest.raises(errors.ApiUnreachable, match="took too long") as raised:
         hurried.get_app(PRODUCT_SHOT)
     assert raised.value.sent
@@ -407,13 +407,14 @@ def test_what_speaks_another_protocol_is_unreachable(open_client, generation):
         connection, _ = listener.accept()
         with connection:
             connection.sendall(b"220 mail.example.com ESMTP\r\n")
+            connection.recv(1_000)
 
     thread = threading.Thread(target=greet)
     thread.start()
     client = open_client(f"http://127.0.0.1:{listener.getsockname()[1]}", generation)
     with pytest.raises(errors.ApiUnreachable) as raised:
         start(client)
-    thread.join(5)
+    thread.join(30)
     listener.close()
     assert raised.value.sent
 
@@ -443,7 +444,7 @@ def test_a_client_that_was_closed_meanwhile_repeats_nothing(open_client):
         with asked:
             asked.recv(1_000)
             client.close()
-        reading.join(10)
+        reading.join(30)
         assert isinstance(failed[0], errors.ApiUnreachable)
         listener.settimeout(0.2)
         with pytest.raises(TimeoutError):

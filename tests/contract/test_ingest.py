@@ -71,7 +71,7 @@ class Desk:
         )
         self.loop = LeapingLoop()
         self._thread = threading.Thread(target=self._run)
-        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=20, trust_env=False)
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60, trust_env=False)
         self.answers: list[str] = []
 
     def _run(self) -> None:
@@ -80,7 +80,7 @@ class Desk:
 
     def open(self) -> None:
         self._thread.start()
-        ends = time.monotonic() + 20
+        ends = time.monotonic() + 30
         while not self._server.started:
             assert time.monotonic() < ends
             time.sleep(0.005)
@@ -88,7 +88,7 @@ class Desk:
     def close(self) -> None:
         self.client.close()
         self._server.should_exit = True
-        self._thread.join(10)
+        self._thread.join(30)
         self.parts.stop()
 
     def ask(self, method: str, path: str = PATH, **more) -> httpx.Response:
@@ -102,7 +102,7 @@ class Desk:
 
     def talk(self, length: int, body: bytes, authorization: str = f"Bearer {TOKEN}") -> socket.socket:
         """Begin a POST by hand, which may stay unfinished."""
-        connection = socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=30)
         head = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {authorization}\r\n"
         connection.sendall(f"{head}Content-Length: {length}\r\n\r\n".encode() + body)
         return connection
@@ -304,7 +304,7 @@ def test_a_body_of_a_megabyte_is_taken_and_one_byte_more_is_not(desk):
 
 def test_a_body_that_does_not_come_is_answered_408(desk):
     connection = desk.talk(1_000, b'{"executionId"')
-    ends = time.monotonic() + 20
+    ends = time.monotonic() + 30
     while not select.select([connection], [], [], 0.05)[0]:  # again, for the first leap may come before the request
         assert time.monotonic() < ends
         desk.loop.jump(BODY_DEADLINE + 1)

@@ -98,6 +98,7 @@ def test_a_slow_answer_is_the_usual_one(caller, family):
 
 def test_an_unknown_status_is_reported_everywhere(caller, newest):
     run_id = caller.start(newest, 5)
+    caller.poll(newest, run_id, "running")
     headers = {"X-Sandbox-Fault": "unknown_status"}
 
     documents = [
@@ -111,13 +112,13 @@ def test_an_unknown_status_is_reported_everywhere(caller, newest):
     assert caller.get(newest.run_path(run_id)).json()["data"]["status"] == "running"
 
 
-def test_a_run_marked_with_an_unknown_status_shows_it_while_it_runs(caller, newest):
-    run_id = caller.start(newest, 2, Prompt="[fault:unknown_status]")
+def test_a_run_marked_with_an_unknown_status_shows_it_while_it_runs(still, clock, newest):
+    run_id = still.start(newest, 2, Prompt="[fault:unknown_status]")
 
-    seen = caller.get(f"/v1/runs/{run_id}/stream").text
+    seen = still.stream_to_its_end(run_id, clock)
 
     assert '"status":"post_processing"' in seen
-    assert caller.poll(newest, run_id)["data"]["status"] == "completed"
+    assert still.get(newest.run_path(run_id)).json()["data"]["status"] == "completed"
 
 
 @pytest.mark.parametrize(

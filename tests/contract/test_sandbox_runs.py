@@ -1,9 +1,11 @@
 """Apps and runs over real HTTP, each generation against its fixed vectors."""
 
+import json
 import re
 
-import httpx
 import pytest
+
+from tests.contract.conftest import ENDS, LEAVES_QUEUE
 
 APP_1 = "10000000-0000-4000-8000-000000000001"
 
@@ -24,9 +26,9 @@ def test_an_app_its_workflow_and_the_key_set_are_as_documented(caller, family):
     family.check("signing_key", caller.get(f"{family.prefix}/webhooks/signing-key").json())
 
 
-def test_a_start_is_accepted_with_placeholders(caller, family):
-    plain = caller.post(family.start_path(2), json={"inputs": {}})
-    hooked = caller.post(family.start_path(2), params={"webhook": "http://127.0.0.1:9/h"}, json={"inputs": {}})
+def test_a_start_is_accepted_with_placeholders(still, family):
+    plain = still.post(family.start_path(2), json={"inputs": {}})
+    hooked = still.post(family.start_path(2), params={"webhook": "http://127.0.0.1:9/h"}, json={"inputs": {}})
 
     assert plain.status_code == hooked.status_code == 202
     family.check("started", plain.json())
@@ -38,11 +40,12 @@ def test_a_run_ends_as_its_app_has_it(caller, family, app, vector):
     family.check(vector, caller.poll(family, caller.start(family, app)))
 
 
-def test_a_run_is_queued_and_then_running(open_sandbox, open_caller, family):
-    caller = open_caller(open_sandbox(speed=1.0))
+def test_a_run_is_queued_and_then_running(still, clock, family):
+    queued, running = still.start(family, 2), still.start(family, 5)
 
-    family.check("queued", caller.get(family.run_path(caller.start(family, 2))).json())
-    family.check("running", caller.poll(family, caller.start(family, 5), "running"))
+    family.check("queued", still.get(family.run_path(queued)).json())
+    clock.advance(LEAVES_QUEUE)
+    family.check("running", still.get(family.run_path(running)).json())
 
 
 def test_one_state_serves_all_generations(caller, family, newest):
@@ -130,22 +133,20 @@ def test_waiting_in_vain_is_no_error(caller, newest):
     assert answer.json()["data"]["status"] == "running"
 
 
-def _events(caller: httpx.Client, run_id: str) -> list[tuple[str, str]]:
-    answer = caller.get(f"/v1/runs/{run_id}/stream")
-    assert answer.headers["Content-Type"].startswith("text/event-stream")
-    return re.findall(r"event: (\w+)\ndata: (.*)\n\n", answer.text)
+def _events(heard: str) -> list[tuple[str, str]]:
+    return re.findall(r"event: (\w+)\ndata: (.*)\n\n", heard)
 
 
 @pytest.mark.parametrize(("app", "last"), [(2, "complete"), (3, "error")])
-def test_a_stream_tells_each_status_and_closes_at_the_end(caller, newest, app, last):
-    run_id = caller.start(newest, app)
+def test_a_stream_tells_each_status_and_closes_at_the_end(still, clock, newest, app, last):
+    run_id = still.start(newest, app)
 
-    events = _events(caller, run_id)
+    events = _events(still.stream_to_its_end(run_id, clock))
 
-    assert {name for name, _ in events[:-1]} == {"progress"}
-    assert events[-1][0] == last
-    assert httpx.Response(200, text=events[-1][1]).json() == caller.get(newest.run_path(run_id)).json()["data"]
-    assert [name for name, _ in _events(caller, run_id)] == [last]
+    assert [name for name, _ in events] == ["progress", "progress", last]
+    assert [json.loads(data)["status"] for _, data in events[:-1]] == ["queued", "running"]
+    assert json.loads(events[-1][1]) == still.get(newest.run_path(run_id)).json()["data"]
+    assert [name for name, _ in _events(still.get(f"/v1/runs/{run_id}/stream").text)] == [last]
 
 
 def test_cancelling_is_idempotent_and_a_stream_hears_of_it(caller, newest):
@@ -170,18 +171,20 @@ def test_cancelling_an_ended_run_answers_how_it_ended(caller, newest):
     assert caller.post(f"/v1/runs/{run_id}/cancel").json()["data"] == {"runId": run_id, "status": "failed"}
 
 
-def test_feedback_refines_a_completed_run_in_place(caller, newest):
-    run_id = caller.start(newest)
-    before = caller.poll(newest, run_id)["data"]
+def test_feedback_refines_a_completed_run_in_place(still, clock, newest):
+    run_id = still.start(newest)
+    clock.advance(ENDS)
+    before = still.get(newest.run_path(run_id)).json()["data"]
 
-    answer = caller.post(f"/v1/runs/{run_id}/feedback", json={"feedback": "Warmer light"})
-    after = caller.poll(newest, run_id)["data"]
+    answer = still.post(f"/v1/runs/{run_id}/feedback", json={"feedback": "Warmer light"})
+    clock.advance(ENDS)
+    after = still.get(newest.run_path(run_id)).json()["data"]
 
     newest.check("feedback", answer.json())
     assert after["completedAt"] > before["completedAt"]
     assert (after["createdAt"], after["startedAt"]) == (before["createdAt"], before["startedAt"])
     assert after["outputs"][0]["value"] != before["outputs"][0]["value"]
-    assert caller.get(after["outputs"][0]["value"]).headers["Content-Type"] == "image/png"
+    assert still.get(after["outputs"][0]["value"]).headers["Content-Type"] == "image/png"
 
 
 def test_estimate_account_and_usage_are_as_documented(caller, newest):

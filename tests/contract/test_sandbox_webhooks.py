@@ -10,6 +10,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from lamina_core import errors, signing
+from lamina_core.sandbox import delivery
 
 SIGNATURE = "x-lamina-webhook-signature"
 TIMESTAMP = "x-lamina-webhook-timestamp"
@@ -71,7 +72,7 @@ def test_a_webhook_is_signed_in_hex_over_timestamp_and_body(deliver, alone, newe
     (received,) = deliver(newest)
 
     assert len(received.headers[SIGNATURE]) == 128
-    assert abs(int(received.headers[TIMESTAMP]) - time.time()) < 10
+    assert abs(int(received.headers[TIMESTAMP]) - received.at) < 30
     assert _verifies(received, alone.get("/v1/webhooks/signing-key").json())
 
 
@@ -105,13 +106,14 @@ def test_a_refused_webhook_is_tried_four_times_each_signed_anew(
     assert receiver.script == [200]
 
 
-def test_a_2xx_ends_the_attempts(deliver, alone, receiver, newest):
+def test_a_2xx_ends_the_attempts(deliver, alone, receiver, newest, eventually):
     receiver.script = [503, 204]
 
     received = deliver(newest, count=2)
+    attempts = eventually(lambda: len(log := alone.log("attempts")) >= 2 and log)
 
     assert len(received) == 2
-    assert [attempt["status"] for attempt in alone.log("attempts")][:2] == [503, 204]
+    assert [attempt["status"] for attempt in attempts] == [503, 204]
 
 
 def test_a_receiver_that_is_not_there_is_tried_again(alone, newest, eventually):
@@ -123,14 +125,18 @@ def test_a_receiver_that_is_not_there_is_tried_again(alone, newest, eventually):
     assert "ConnectError" in attempts[0]["error"]
 
 
-def test_a_slow_receiver_does_not_hold_up_the_others(alone, open_receiver, newest, eventually):
+def test_a_slow_receiver_does_not_hold_up_the_others(
+    open_sandbox, open_caller, open_receiver, newest, eventually, monkeypatch
+):
+    monkeypatch.setattr(delivery, "TIMEOUT", 120.0)  # longer than the quick one is waited for
+    caller = open_caller(open_sandbox())
     slow, quick = open_receiver(), open_receiver()
     slow.hold.clear()
     for _ in range(40):
-        alone.start(newest, 2, slow.url)
+        caller.start(newest, 2, slow.url)
     eventually(lambda: len(slow.received) >= 30)
 
-    alone.start(newest, 2, quick.url)
+    caller.start(newest, 2, quick.url)
 
     assert eventually(lambda: quick.received)
     slow.hold.set()
@@ -187,15 +193,15 @@ def test_a_wrong_signature_does_not_verify_and_is_otherwise_as_usual(deliver, al
 @pytest.mark.parametrize(
     ("fault", "low", "high"),
     [
-        ("stale_timestamp", -620, -590),
-        ("stale_timestamp;seconds=301", -321, -300),
+        ("stale_timestamp", -660, -599),
+        ("stale_timestamp;seconds=301", -361, -300),
         ("milliseconds_timestamp", 1e12, 1e13),
     ],
 )
 def test_a_bad_timestamp_is_properly_signed(deliver, alone, newest, fault, low, high):
     (received,) = deliver(newest, Prompt=f"[fault:{fault}]")
 
-    assert low < int(received.headers[TIMESTAMP]) - time.time() < high
+    assert low < int(received.headers[TIMESTAMP]) - received.at < high
     assert _verifies(received, alone.get("/v1/webhooks/signing-key").json())
 
 
@@ -292,12 +298,12 @@ def test_a_webhook_in_flight_when_the_sandbox_stops_is_sent_again(
     eventually(lambda: receiver.received)
     began = time.monotonic()
     first.stop()
-    elapsed = time.monotonic() - began
+    elapsed = time.monotonic() - began  # the receiver holds on to it for two minutes, the sandbox for 15 s
     receiver.hold.set()
 
     caller = open_caller(open_sandbox(database=tmp_path / "sandbox.db"))
     (attempt,) = eventually(lambda: caller.log("attempts"))
 
-    assert elapsed < 2
+    assert elapsed < 10
     assert (attempt["attempt"], attempt["status"]) == (1, 200)
     assert len(receiver.received) == 2

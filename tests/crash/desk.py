@@ -18,8 +18,8 @@ from lamina_core.config import DATA, PROJECT
 from lamina_core.sandbox.server import Sandbox
 from tests.crash.load import Load
 
-START_PATIENCE = 30.0  # seconds until a started process answers
-STOP_PATIENCE = 10.0
+START_PATIENCE = 60.0  # seconds until a started process answers
+STOP_PATIENCE = 30.0
 KEY = "lma_crash"
 BUDGET = "6000"  # requests a minute: load, not the budget, decides how much is asked
 
@@ -52,7 +52,7 @@ class Desk:
         self.lives = 0
         self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
-        self._http = httpx.Client(trust_env=False, timeout=5)
+        self._http = httpx.Client(trust_env=False, timeout=30)
         # Killed processes leave no coverage behind; measuring them would only slow them down.
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("LAMINA_", "COVERAGE_"))}
         self._environment = kept | {

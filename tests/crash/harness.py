@@ -50,7 +50,8 @@ class Plan:
     Most processes live up to `short_life` after they first answer. A share `long_lives` of them lives up to
     `long_life`: a new process polls only after the lease of the killed one has run out, in some 12 s. At the end are
     `patience` seconds for everything to come to rest; only with `waits_for_starts` does that include the starts that
-    a kill left without an answer, which are called unconfirmed after 65 s.
+    a kill left without an answer, which are called unconfirmed after 65 s. However slow the machine is, a process that
+    is not killed while it starts has taken `least` deliveries before.
     """
 
     kills: int
@@ -61,6 +62,7 @@ class Plan:
     long_lives: float
     patience: float
     waits_for_starts: bool
+    least: int = 0
     rate_limit: int = 0
     generation: str = "executions"
 
@@ -123,9 +125,12 @@ class Run:
         process.start(replace(plan.load, seed=f"{plan.seed}:{number}"))
         if moment is not Moment.STARTING:
             process.wait_for_answer()
+        least = witness.taken + plan.least
         for fault in rng.sample(faults_to_arm(plan.generation), 2):
             witness.arm(fault)
         desk.wait(seconds)
+        if moment is not Moment.STARTING:
+            desk.wait_until(lambda: self._has_taken(witness, least), desk.START_PATIENCE)
         if moment is Moment.STANDSTILL:
             process.hold(_STANDSTILL)
         self._aim(witness, moment)
@@ -145,6 +150,10 @@ class Run:
             return len(witness.accepted) > accepted if moment is Moment.START_ACCEPTED else witness.taken > taken
 
         desk.wait_until(has_come, _AIM, every=0.0005)
+
+    def _has_taken(self, witness: Witness, least: int) -> bool:
+        witness.follow()
+        return witness.taken >= least
 
     def _take_account(self, process: Desk, witness: Witness) -> Account:
         # The log first: what it holds must be in the store, while the store may know more than the log yet.

@@ -43,7 +43,7 @@ def lamina() -> Iterator[Sandbox]:
 
 def starts(lamina: Sandbox) -> list[str]:
     """Return the tokens of the starts that Lamina accepted from the desk, with repetitions."""
-    log = httpx.get(f"{lamina.base_url}/sandbox/log").json()["starts"]
+    log = httpx.get(f"{lamina.base_url}/sandbox/log", timeout=30).json()["starts"]
     queries = [parse_qs(urlsplit(each["webhookUrl"] or "").query) for each in log]
     return [query["start"][0] for query in queries if "start" in query]
 
@@ -57,10 +57,10 @@ def prepare(desk: Desk, lamina: Sandbox) -> None:
     """Let a backend start executions, and have them ended here."""
     for _ in range(MANY):
         url = f"{lamina.base_url}/api/apps/{SHOT}/executions"
-        answer = httpx.post(url, headers={"x-api-key": "lma_backend"}, json={"inputs": {}}).json()
+        answer = httpx.post(url, headers={"x-api-key": "lma_backend"}, json={"inputs": {}}, timeout=30).json()
         known = {"executionId": answer["data"]["executionId"], "appId": SHOT, "inputs": {}}
         headers = {"Authorization": "Bearer ingest-token"}
-        httpx.post(f"{desk.url}/api/executions", headers=headers, json=known).raise_for_status()
+        httpx.post(f"{desk.url}/api/executions", headers=headers, json=known, timeout=30).raise_for_status()
 
     def ended() -> bool:
         with closing(sqlite3.connect(desk.folder / "demo.db")) as connection:
@@ -77,7 +77,7 @@ def test_killed_while_starts_are_on_their_way_it_sends_each_once(make_desk, lami
     desk.start()
     prepare(desk, lamina)
     fault = {"fault": "slow", "method": "POST", "seconds": 0.4, "times": 1_000}
-    httpx.post(f"{lamina.base_url}/sandbox/faults", json=fault).raise_for_status()
+    httpx.post(f"{lamina.base_url}/sandbox/faults", json=fault, timeout=30).raise_for_status()
     parts = runtime.build(config.load(desk.environment))
     try:
         chosen = parts.bulks.choose_filter(Criteria(statuses=frozenset({Status.COMPLETED})), "all that completed")

@@ -24,8 +24,9 @@ PLAN = Plan(
     short_life=1.5,
     long_life=3.0,
     long_lives=0.0,
-    patience=40.0,
+    patience=120.0,
     waits_for_starts=False,
+    least=6,
 )
 # What is done to a copy of the store, to one ordinary execution :id in it; each check finds it once.
 BREACHES: dict[checks.Check, tuple[str, ...]] = {

@@ -9,12 +9,19 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from lamina_core.clock import SystemClock
+from lamina_core.config import DATA
+from lamina_core.sandbox.server import Sandbox
+
+expect.set_options(timeout=30_000)  # milliseconds: CI is slow
 
 PROJECT = Path(__file__).resolve().parents[2]
 LOOPBACK = {"127.0.0.1", "localhost"}
@@ -35,7 +42,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 20.0, what: str = "the condition") -> object:
+def wait_until(condition: Callable[[], object], seconds: float = 30.0, what: str = "the condition") -> object:
     """Ask again and again until the condition holds; fail with its name when time is up."""
     ends = time.monotonic() + seconds
     while True:
@@ -70,7 +77,7 @@ class Desk:
     def start(self) -> None:
         with (self.folder / "desk.log").open("ab") as log:
             self.process = subprocess.Popen(self.command, env=self.environment, cwd=PROJECT, stderr=log, stdout=log)
-        wait_until(self.answers, 40, "the dashboard to answer")
+        wait_until(self.answers, 60, "the dashboard to answer")
 
     def answers(self) -> bool:
         assert self.process is not None
@@ -89,7 +96,7 @@ class Desk:
         assert self.process is not None
         began = time.monotonic()
         self.process.send_signal(how)
-        self.process.wait(10)
+        self.process.wait(30)
         return time.monotonic() - began
 
 
@@ -118,6 +125,44 @@ def make_desk(tmp_path: Path) -> Iterator[Callable[..., Desk]]:
         if desk.process is not None and desk.process.poll() is None:
             desk.process.kill()
             desk.process.wait(10)
+
+
+class StillClock(SystemClock):
+    """The machine's clock, stopped until a test moves it."""
+
+    def __init__(self) -> None:
+        self._instant = super().now()
+
+    def now(self) -> datetime:
+        return self._instant
+
+    def advance(self, seconds: float) -> None:
+        self._instant += timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def lamina_clock() -> StillClock:
+    return StillClock()
+
+
+@pytest.fixture
+def still_lamina(lamina_clock: StillClock) -> Iterator[Sandbox]:
+    """A Lamina elsewhere, where nothing happens by itself: each state can be seen, however slow the machine is."""
+    running = Sandbox(
+        catalogue_file=DATA / "catalogue.json", database=None, clock=lamina_clock, seed=7, rate_limit=0, port=0
+    )
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def still_desk(make_desk: Callable[..., Desk], still_lamina: Sandbox) -> Desk:
+    """A desk of that Lamina, whose webhooks reach it."""
+    desk = make_desk(start=False, LAMINA_API_KEY="lma_desk", LAMINA_BASE_URL=still_lamina.base_url)
+    desk.environment["LAMINA_PUBLIC_URL"] = desk.url
+    desk.start()
+    return desk
 
 
 @pytest.fixture(scope="module")  # while Playwright runs, no other test of this thread can run an event loop

@@ -151,7 +151,7 @@ def test_a_reader_who_goes_away_is_no_trouble(make_desk, open_other):
     assert httpx.get(desk.url + path).status_code == 404
     assert httpx.get(desk.url + other.prepare(Format.CSV), timeout=60).status_code == 200
     assert "Traceback" not in desk.read_log()
-    assert desk.stop() < 2.0
+    assert desk.stop() < 10
 
 
 def test_only_this_machine_reaches_an_export(make_desk, open_other):
@@ -173,13 +173,13 @@ def test_an_operator_exports_what_the_filter_finds(make_desk, open_other, page: 
     desk = make_desk()
     open_other(desk).fill(2_000)
     page.goto(f"{desk.url}/executions?status=failed")
-    page.get_by_role("button", name="Export").click(timeout=20_000)
-    expect(page.get_by_text(re.compile(r"^200 rows as of \d\d:\d\d:\d\d$"))).to_be_visible(timeout=20_000)
+    page.get_by_role("button", name="Export").click(timeout=30_000)
+    expect(page.get_by_text(re.compile(r"^200 rows as of \d\d:\d\d:\d\d$"))).to_be_visible(timeout=30_000)
     page.get_by_text("JSON lines", exact=True).click()
     page.get_by_text("CSV", exact=True).click()
     page.get_by_role("button", name="Prepare the file").click()
     link = page.get_by_role("link", name="Download")
-    with page.expect_download(timeout=20_000) as told:
+    with page.expect_download(timeout=30_000) as told:
         link.click()
     name = told.value.suggested_filename
     assert re.fullmatch(r"executions-\d{8}T\d{6}Z\.csv", name)
@@ -190,6 +190,6 @@ def test_an_operator_exports_what_the_filter_finds(make_desk, open_other, page: 
         link.click()
     expect(opened.value.get_by_text("This link works once")).to_be_visible()
     page.goto(f"{desk.url}/executions")
-    page.get_by_role("button", name="Export").click(timeout=20_000)
-    expect(page.get_by_text(re.compile(r"^1,000\+ rows as of"))).to_be_visible(timeout=20_000)
+    page.get_by_role("button", name="Export").click(timeout=30_000)
+    expect(page.get_by_text(re.compile(r"^1,000\+ rows as of"))).to_be_visible(timeout=30_000)
     assert "Traceback" not in desk.read_log()

@@ -74,7 +74,7 @@ def run(command: list[str], settings: dict[str, str], folder: Path) -> subproces
     environment |= {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", "PYTHONPATH": str(PROJECT)}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     return subprocess.run(
-        command, env=environment | settings, cwd=folder, capture_output=True, text=True, timeout=30, check=False
+        command, env=environment | settings, cwd=folder, capture_output=True, text=True, timeout=60, check=False
     )
 
 
@@ -86,7 +86,7 @@ def wait_for_end(store: Engines, name: str) -> tuple[Execution, executions.Paylo
             payload = executions.find_payload(connection, row.id) if row else None
         return (row, payload) if row and payload and row.status.terminal else None
 
-    return wait_until(look, 30, f"the end of {name}")
+    return wait_until(look, 60, f"the end of {name}")
 
 
 def test_the_document_shows_the_same_registration_in_three_languages():

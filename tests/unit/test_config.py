@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from lamina_core import config, errors
+from lamina_core.addresses import Address
 from lamina_core.config import DATA, SETTINGS, Secret
 from lamina_core.domain import Generation
 
@@ -31,6 +32,7 @@ def test_without_any_setting_the_sandbox_is_used():
         "port": 8501,
         "ingest_token": None,
         "import_listed": False,
+        "send_to": (),
         "rate_limit_per_minute": 100,
     }
     assert settings.api_key.reveal() == config.SANDBOX_KEY
@@ -82,6 +84,12 @@ def test_a_blank_setting_counts_as_unset(name, blank):
         ("LAMINA_DESK_HOST", "::1", "host", "::1"),
         ("LAMINA_DESK_PORT", "8080", "port", 8080),
         ("LAMINA_RATE_LIMIT_PER_MINUTE", "10", "rate_limit_per_minute", 10),
+        (
+            "LAMINA_DESK_SEND_TO",
+            "https://Staging.example.com/hooks, http://127.0.0.1:9000,,https://staging.example.com/hooks",
+            "send_to",
+            (Address("https", "staging.example.com", 443, "/hooks"), Address("http", "127.0.0.1", 9000)),
+        ),
     ],
 )
 def test_a_good_value_is_taken(name, value, field, taken):
@@ -125,6 +133,14 @@ def test_a_good_value_is_taken(name, value, field, taken):
         ("LAMINA_RATE_LIMIT_PER_MINUTE", "9"),
         ("LAMINA_RATE_LIMIT_PER_MINUTE", "many"),
         ("LAMINA_RATE_LIMIT_PER_MINUTE", "1000000000"),
+        ("LAMINA_DESK_SEND_TO", "staging.example.com"),
+        ("LAMINA_DESK_SEND_TO", "*"),
+        ("LAMINA_DESK_SEND_TO", "https://*.example.com"),
+        ("LAMINA_DESK_SEND_TO", "ftp://example.com"),
+        ("LAMINA_DESK_SEND_TO", "https://example.com/?a=b"),
+        ("LAMINA_DESK_SEND_TO", "https://example.com/#a"),
+        ("LAMINA_DESK_SEND_TO", "https://example.com/a/../b"),
+        ("LAMINA_DESK_SEND_TO", "https://example.com https://example.org"),
     ],
 )
 def test_a_bad_value_is_refused_by_the_setting_s_name(name, value):
@@ -140,11 +156,16 @@ def test_another_lamina_without_its_key_is_refused():
 @pytest.mark.parametrize(
     "url", ["https://u:s3cret@example.com", "https://u:s3cret@example.com/?a=b", "u:s3cret@example"]
 )
-@pytest.mark.parametrize("name", ["LAMINA_BASE_URL", "LAMINA_PUBLIC_URL"])
+@pytest.mark.parametrize("name", ["LAMINA_BASE_URL", "LAMINA_PUBLIC_URL", "LAMINA_DESK_SEND_TO"])
 def test_credentials_in_a_url_are_refused_and_not_repeated(name, url):
     with pytest.raises(errors.ConfigurationError, match=name) as refused:
         load(**{"LAMINA_API_KEY": KEY, name: url})
     assert "s3cret" not in str(refused.value)
+
+
+def test_the_entry_that_cannot_be_sent_to_is_told_by_its_place():
+    with pytest.raises(errors.ConfigurationError, match="Entry 2 of LAMINA_DESK_SEND_TO"):
+        load(LAMINA_DESK_SEND_TO="https://example.com,example.org")
 
 
 def test_a_database_url_is_not_repeated_in_its_refusal():

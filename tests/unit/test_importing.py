@@ -303,7 +303,7 @@ class Command:
     def run(self, name: str, given: str | None = None) -> tuple[int, list[str], str]:
         """Return the exit code, the lines of the output, and what was said on standard error."""
         with self.start(name) as process:
-            output, trouble = process.communicate(given, timeout=30)
+            output, trouble = process.communicate(given, timeout=60)
         return process.returncode, output.splitlines(), trouble
 
 
@@ -354,12 +354,12 @@ def test_an_interrupted_command_says_how_far_it_came_and_how_to_go_on(command, t
     with command.start("-") as process:
         process.stdin.write("\n".join(lines(2 * AT_ONCE + 1)) + "\n")
         process.stdin.flush()  # and it waits for more
-        ends = time.monotonic() + 20
+        ends = time.monotonic() + 60
         while len(taking.rows()) < AT_ONCE:
             assert time.monotonic() < ends
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
-        output, trouble = process.communicate(timeout=20)
+        output, trouble = process.communicate(timeout=60)
     assert (process.returncode, output) == (1, "")
     told = re.fullmatch(r"Stopped after line (\d+)\. It was interrupted\. Run the same command again: .+\n", trouble)
     assert told, trouble

@@ -156,7 +156,7 @@ def test_of_two_who_replay_at_once_one_starts_and_the_other_is_refused(engines, 
         begun, before = Barrier(2), len(lamina.started)
 
         def replay(place: int, original=original, begun=begun, attempt=attempt) -> int | None:
-            begun.wait(10)
+            begun.wait(30)
             try:
                 return start(desks[place], f"replay {attempt} {place}", replay_of=original)
             except errors.OperationRefused:

@@ -28,9 +28,9 @@ def settings_for(tmp_path, base_url: str, **more) -> config.Settings:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    ends = time.monotonic() + 20
+    ends = time.monotonic() + 30
     while not condition():
-        assert time.monotonic() < ends, "it took longer than 20 s"
+        assert time.monotonic() < ends, "it took longer than 30 s"
         time.sleep(0.01)
 
 
@@ -69,7 +69,7 @@ def test_a_process_reads_the_catalogue_and_the_keys_and_follows_an_execution_to_
     began = time.monotonic()
     parts.stop()
     parts.stop()
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 10
     with pytest.raises(errors.StoreBusy, match="stopping"):
         parts.writer.run(lambda connection: None)
 
@@ -107,9 +107,9 @@ def test_stopping_does_not_wait_for_a_lamina_that_does_not_answer(tmp_path, buil
         accepted, _ = mute.accept()
         began = time.monotonic()
         parts.stop()
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < 10, "an answer is waited for 15 s"
         accepted.close()
-    asking.join(20)
+    asking.join(30)
     assert len(failures) == 1
 
 
@@ -151,10 +151,10 @@ def test_the_keys_of_an_earlier_process_are_there_at_once(tmp_path, sandbox, bui
 
 def test_a_store_of_another_lamina_is_refused_and_let_go(tmp_path, build):
     build(settings_for(tmp_path, "http://127.0.0.1:9"))
-    before = threading.active_count()
+    before = set(threading.enumerate())
     with pytest.raises(errors.StoreForeign, match=r"127\.0\.0\.1:9, not of http://127\.0\.0\.1:10"):
         runtime.build(settings_for(tmp_path, "http://127.0.0.1:10"))
-    assert threading.active_count() == before
+    wait_until(lambda: set(threading.enumerate()) <= before)
 
 
 def test_a_store_that_cannot_be_opened_is_told(tmp_path):

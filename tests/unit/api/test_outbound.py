@@ -33,7 +33,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.asked.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
-        self.server.hold.wait(20)
+        self.server.hold.wait(60)
         status = int(self.path.split("/")[1])
         self.send_response(status)
         if 300 <= status < 400:
@@ -76,7 +76,7 @@ def checker(open_checker, media) -> LinkChecker:
 
 def settled(checker: LinkChecker, url: str) -> LinkState:
     """Ask for a link again and again until something is known of it."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while (state := checker.state(url)) == LinkState(None):
         assert time.monotonic() < deadline, f"{url} is not settled"
         time.sleep(0.002)
@@ -212,7 +212,7 @@ def test_an_answer_is_remembered_for_a_while_and_then_asked_for_again(checker, m
     assert len(media.asked) == 1
     clock.advance(2)
     assert checker.state(url) == OPENS  # what is known, until more is
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while len(media.asked) < 2 and time.monotonic() < deadline:
         time.sleep(0.002)
     assert len(media.asked) == 2
@@ -224,7 +224,7 @@ def test_a_link_that_closes_later_is_found_closed(checker, media, clock):
     media.shutdown()
     media.server_close()
     clock.advance(301)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while checker.state(url) == OPENS:
         assert time.monotonic() < deadline
         time.sleep(0.002)
@@ -278,4 +278,4 @@ def test_closing_does_not_wait_for_a_link_that_hangs(open_checker, media):
         checker.state(media.url(f"/200/{number}"))
     began = time.monotonic()
     checker.close()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10, "the link would hang for a minute"

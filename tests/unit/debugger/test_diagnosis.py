@@ -133,7 +133,7 @@ def test_a_private_key_is_warned_of_though_all_else_is_well():
     ],
 )
 def test_what_nothing_can_prove_is_indicated(changes, cause):
-    found = examine(replace(GOOD, **changes), BOTH, SteppingClock())
+    found = examine(replace(GOOD, **changes), BOTH, SteppingClock(step=0.002))
 
     assert not found.verdicts.authentic
     assert (found.diagnosis.causes, found.diagnosis.certainty) == ((cause,), Certainty.INDICATED)

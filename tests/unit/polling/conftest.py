@@ -46,6 +46,7 @@ class Lamina:
 
     def __init__(self, clock) -> None:
         self._clock = clock
+        self._lock = threading.Lock()
         self.asked: list[str] = []
         self.times: dict[str, list[float]] = {}
         self.at_once = self.most_at_once = 0
@@ -66,16 +67,18 @@ class Lamina:
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         name = request.url.path.rpartition("/")[2]
-        self.asked.append(name)
-        self.times.setdefault(name, []).append(self._clock.now().timestamp())
-        self.at_once += 1
-        self.most_at_once = max(self.most_at_once, self.at_once)
+        with self._lock:
+            self.at_once += 1
+            self.most_at_once = max(self.most_at_once, self.at_once)
+            self.times.setdefault(name, []).append(self._clock.now().timestamp())
+            self.asked.append(name)  # last: tests wait for it
         try:
             if self.gate is not None:
-                assert self.gate.wait(20)
+                assert self.gate.wait(60)
             return self.answer(name)
         finally:
-            self.at_once -= 1
+            with self._lock:
+                self.at_once -= 1
 
 
 @pytest.fixture
@@ -167,9 +170,9 @@ class Desk:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    ends = time.monotonic() + 20
+    ends = time.monotonic() + 30
     while not condition():
-        assert time.monotonic() < ends, "it took longer than 20 s"
+        assert time.monotonic() < ends, "it took longer than 30 s"
         time.sleep(0.001)
 
 

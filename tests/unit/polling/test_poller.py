@@ -248,7 +248,7 @@ def test_stopping_waits_neither_for_a_chore_nor_for_a_read_that_hangs(desk, lami
     began = time.monotonic()
     reading.stop()
     hanging.stop()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10, "they would hang for a minute"
     with desk.engines.reading() as connection:
         assert leases.read(connection, leases.POLLER) is None
     assert all(thread.daemon for thread in threading.enumerate() if thread.name in {"poll", "poller"})

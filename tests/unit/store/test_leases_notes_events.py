@@ -76,7 +76,7 @@ def test_of_many_who_ask_at_once_one_holds_it(engines, database_url, clock):
     def ask(each, holder: str) -> None:
         writer = Writer(each.write, SystemClock())
         writer.start()
-        together.wait(10)
+        together.wait(30)
         try:
             held.append(hold(writer, holder, clock.now()))
         except errors.StoreError:
@@ -87,7 +87,7 @@ def test_of_many_who_ask_at_once_one_holds_it(engines, database_url, clock):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     for each in opened:
         each.close()
     assert sorted(held) == [False, False, False, True]

@@ -24,6 +24,12 @@ class Submissions:
         self.promised.append(Future())
         return self.promised[-1]
 
+    async def come(self, number: int) -> None:
+        """Let the loop turn until so many submissions have come."""
+        async with asyncio.timeout(30):
+            while len(self.taken) < number:  # noqa: ASYNC110 - turns of the loop are what is waited for
+                await asyncio.sleep(0)
+
 
 def test_one_turn_of_the_loop_is_one_submission_with_an_answer_for_each():
     submissions = Submissions()
@@ -31,9 +37,9 @@ def test_one_turn_of_the_loop_is_one_submission_with_an_answer_for_each():
     async def hand_in() -> list:
         gathering = Gathering(submissions)
         waiting = [asyncio.create_task(gathering.hand_in(number)) for number in range(3)]
-        await asyncio.sleep(0.01)
+        await submissions.come(1)
         late = asyncio.create_task(gathering.hand_in(9))
-        await asyncio.sleep(0.01)
+        await submissions.come(2)
         submissions.promised[0].set_result(["a", errors.StoreError("this one alone"), "c"])
         submissions.promised[1].set_result(["z"])
         return await asyncio.gather(*waiting, late, return_exceptions=True)
@@ -53,7 +59,7 @@ def test_a_full_queue_is_told_to_everybody_and_the_next_turn_starts_anew():
         assert [type(each) for each in refused] == [errors.StoreBusy, errors.StoreBusy]
         submissions.is_full = False
         task = asyncio.create_task(gathering.hand_in(5))
-        await asyncio.sleep(0.01)
+        await submissions.come(1)
         submissions.promised[0].set_result(["fine"])
         return await task
 
@@ -66,7 +72,7 @@ def test_a_request_that_was_given_up_does_not_disturb_the_others():
     async def hand_in() -> str:
         gathering = Gathering(submissions)
         given_up, waiting = (asyncio.create_task(gathering.hand_in(number)) for number in range(2))
-        await asyncio.sleep(0.01)
+        await submissions.come(1)
         given_up.cancel()
         await asyncio.sleep(0)
         submissions.promised[0].set_result(["lost", "kept"])

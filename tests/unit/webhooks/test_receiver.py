@@ -409,15 +409,15 @@ def test_a_sender_that_goes_away_while_we_write_does_not_stop_the_writer(app, wr
 
     def block(connection):
         busy.set()
-        return go_on.wait(10)
+        return go_on.wait(30)
 
     blocked = writer.submit(block)
-    assert busy.wait(10)
+    assert busy.wait(30)
     headers = [(name.lower().encode(), value.encode()) for name, value in post.headers().items()]
 
     async def give_up() -> None:
         call = asyncio.create_task(_call(app, [post.body], headers))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not writer.backlog:  # noqa: ASYNC110 - the writer is a thread and knows no asyncio.Event
                 await asyncio.sleep(0.001)
         call.cancel()
@@ -426,8 +426,8 @@ def test_a_sender_that_goes_away_while_we_write_does_not_stop_the_writer(app, wr
 
     asyncio.run(give_up())
     go_on.set()
-    assert blocked.result(10)
-    assert writer.submit(lambda connection: "alive").result(10) == "alive"
+    assert blocked.result(30)
+    assert writer.submit(lambda connection: "alive").result(30) == "alive"
     assert deliver(app, post).status_code == 200
 
 

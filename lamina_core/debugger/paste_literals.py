@@ -1,0 +1,282 @@
+"""Literals as JSON, Python and Node print them, read without running anything: one tolerant reader for all.
+
+Nothing recurses. Depth and the number of tokens are bounded, and every token is found in time linear in its length.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from lamina_core import errors
+from lamina_core.debugger.paste_kinds import Call, Number, Table, Value, Word
+from lamina_core.debugger.paste_text import join_surrogates, unescape
+
+_MOST_TOKENS = 300_000
+_DEEPEST = 200  # levels
+_LONGEST_NOTE = 2_000  # characters of <an object at 0x7f...>
+
+_TOKEN = re.compile(
+    r"""
+      (?P<blank>(?:[\s\ufeff]|//[^\n]*+|\#[^\n]*+)++)
+    | (?P<string>(?P<prefix>(?i:br|rb|[bru])?)(?:
+          \"""[^"\\]*+(?:(?:\\.|"(?!""))[^"\\]*+)*+\""" | '''[^'\\]*+(?:(?:\\.|'(?!''))[^'\\]*+)*+'''
+        | "[^"\\]*+(?:\\.[^"\\]*+)*+" | '[^'\\]*+(?:\\.[^'\\]*+)*+' | `[^`\\]*+(?:\\.[^`\\]*+)*+` ))
+    | (?P<hex><(?:Buffer)?(?P<digits>(?:[ ]?[0-9a-fA-F]{2})*+)(?P<more>[ ]?\.\.\.[ ]\d+[ ]more[ ]bytes?)?>)
+    | (?P<left>\.\.\.[ ]?\d*+[ ]?more[ ]\w++)
+    | (?P<note>\[(?:Object|Array|Circular|Symbol|class|Getter|Setter|(?:Async)?(?:Generator)?Function)\b[^\[\]{}"']*+\])
+    | (?P<number>-?(?:0[xX][0-9a-fA-F]++|\d[\d_]*+(?:\.\d*+)?|\.\d++)(?:[eE][+-]?\d++)?n?)
+    | (?P<word>-?[^\W\d][\w$]*+(?:\.[\w$]++)*+|\$[\w$]*+)
+    | (?P<mark>=>|[{}\[\](),:=+])
+    | (?P<opaque><(?=[A-Za-z_\[]))
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+# Where in running text a literal may begin: a bracket, also of a call; bytes; a string after a sign.
+_START = re.compile(
+    r"""(?:(?<![\w$.])[A-Za-z_$][\w$.]*+(?=\())?+[{\[(]|(?<!\w)[bB]["']|<Buffer|<(?=[0-9a-f]{2}[ >])"""
+    r"""|(?<=[:=])["'`]|(?<=[:=][ ])["'`]"""
+)
+_SIGN = re.compile(r"\s*+(\S)")
+_ANGLE = re.compile("[<>]")
+_CONSTANTS = {"true": True, "false": False, "null": None, "True": True, "False": False, "None": None}
+_CLOSERS = {"}": "{", "]": "[", ")": "("}
+_SKIPPED_WORDS = {"new", "await", "return"}
+
+
+class Unreadable(ValueError):
+    """The text at this place is no literal, or not a whole one."""
+
+
+@dataclass(frozen=True)
+class Literal:
+    """A value and where it stands in its text.
+
+    `manner` is JSON, Python or Node; `cut` are the strings whose end is left out.
+    """
+
+    value: Value
+    start: int
+    end: int
+    manner: str
+    cut: list[Value]
+
+
+@dataclass
+class _Frame:
+    opener: str
+    name: str | None = None
+    entries: list[tuple[Value, Value, bool]] = field(default_factory=list)  # the flag: there is a key
+    key: Value = None
+    keyed: bool = False
+    values: list[Value] = field(default_factory=list)  # more than one only where strings are joined
+
+    def put(self, value: Value) -> None:
+        if not self.values:
+            self.values.append(value)
+            return
+        last = self.values[-1]
+        if (isinstance(last, str) and isinstance(value, str)) or (isinstance(last, bytes) and isinstance(value, bytes)):
+            self.values.append(value)
+        elif isinstance(last, Word) and last.text in _SKIPPED_WORDS:
+            self.values[-1] = value
+        elif isinstance(last, Word) and isinstance(value, (Table, list)):
+            self.values[-1] = Call(last.text, [value], Table([]))
+        elif isinstance(last, Call) and isinstance(value, (Table, list)):
+            last.arguments.append(value)
+        elif not (isinstance(last, Word) and isinstance(value, Word) and value.text[0] in "<["):
+            raise Unreadable("two values without a comma between them")
+
+    def take(self) -> Value:
+        texts = [value for value in self.values if isinstance(value, str)]
+        if len(texts) == len(self.values):
+            return "".join(texts)
+        pieces = [value for value in self.values if isinstance(value, bytes)]
+        return b"".join(pieces) if len(pieces) == len(self.values) else self.values[0]
+
+    def end_key(self) -> None:
+        if self.keyed or not self.values:
+            raise Unreadable("a colon without a key before it")
+        self.key, self.keyed, self.values = self.take(), True, []
+
+    def end_entry(self) -> None:
+        if self.values:
+            self.entries.append((self.key, self.take(), self.keyed))
+        elif self.keyed:
+            raise Unreadable("a key without a value")
+        self.key, self.keyed, self.values = None, False, []
+
+    def build(self, after_comma: bool) -> Value:
+        named = Table([(key, value) for key, value, keyed in self.entries if keyed])
+        others = [value for _, value, keyed in self.entries if not keyed]
+        if self.name is not None:
+            return Call(self.name, others, named)
+        if self.opener == "{":
+            return others if others and not named.pairs else named
+        if named.pairs and self.opener == "[" and not others:
+            return named  # util.inspect shows an array's further properties with keys
+        if self.opener == "(" and len(others) == 1 and not after_comma:
+            return others[0]
+        return others
+
+
+class LiteralReader:
+    """Reads the literals of one text; all of its attempts share one allowance of tokens."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._tokens = 0
+        self._wasted = 0
+        self._reached = 0
+        self._manners: set[str] = set()
+        self._cut: list[Value] = []
+
+    def find(self) -> Iterator[Literal]:
+        """Give the literals that stand in the text, one after the other, whatever is between them."""
+        at = 0
+        while start := _START.search(self._text, at):
+            try:
+                literal = self.read(start.start())
+            except Unreadable:
+                at = start.end()
+                self._wasted += self._reached - at
+                if self._wasted > 2 * len(self._text) + 100_000:
+                    return  # running text with brackets, whatever it is
+                continue
+            yield literal
+            at = literal.end
+
+    def read(self, start: int) -> Literal:
+        """Return the literal that begins here; Unreadable if none does, PasteRefused if it is monstrous."""
+        self._manners, self._cut = set(), []
+        stack = [_Frame("")]
+        at, after_comma = start, False
+        while True:
+            match = self._next(at)
+            kind, text, at = match.lastgroup, match.group(), match.end()
+            if kind == "mark":
+                if text in "{[(":
+                    self._open(stack, text)
+                elif text in _CLOSERS:
+                    self._close(stack, text, after_comma)
+                elif text != "+" and len(stack) == 1:
+                    raise Unreadable("a sign outside of any bracket")
+                elif text == ",":
+                    stack[-1].end_entry()
+                elif text != "+":
+                    stack[-1].end_key()
+                    self._note_mark(stack[-1], text)
+            elif kind == "left" and stack[-1].values:
+                self._cut.append(stack[-1].take())  # Node's console shows no more of a long string
+            else:
+                stack[-1].put(self._scalar(match))
+                at = max(at, self._reached)
+            after_comma = text == ","
+            if len(stack) == 1 and not self._goes_on(stack[0], at):
+                return Literal(stack[0].take(), start, at, self._manner(), self._cut)
+
+    def _next(self, at: int) -> re.Match[str]:
+        match = _TOKEN.match(self._text, at)
+        if match is not None and match.lastgroup == "blank":
+            match = _TOKEN.match(self._text, match.end())
+        self._reached = at if match is None else match.end()
+        self._tokens += 1
+        if self._tokens > _MOST_TOKENS:
+            raise errors.PasteRefused(
+                f"This holds more than {_MOST_TOKENS:,} values. Paste only the one request that does not verify."
+            )
+        if match is None:
+            raise Unreadable("something that is neither a value nor a sign, or a quote that does not end")
+        return match
+
+    def _open(self, stack: list[_Frame], bracket: str) -> None:
+        name, frame = None, stack[-1]
+        if bracket == "(":
+            self._manners.add("code")
+            if frame.values:
+                last = frame.values.pop()
+                if not isinstance(last, Word):
+                    raise Unreadable("a call of something without a name")
+                name = last.text
+        stack.append(_Frame(bracket, name))
+        if len(stack) > _DEEPEST:
+            raise errors.PasteRefused(
+                f"This is nested more than {_DEEPEST} levels deep. Paste the body as text in its own field."
+            )
+
+    def _close(self, stack: list[_Frame], bracket: str, after_comma: bool) -> None:
+        if stack[-1].opener != _CLOSERS[bracket]:
+            raise Unreadable("brackets that do not match")
+        stack[-1].end_entry()
+        stack[-2].put(stack[-1].build(after_comma))
+        stack.pop()
+
+    def _goes_on(self, root: _Frame, at: int) -> bool:
+        last = root.values[-1] if root.values else None
+        if isinstance(last, Word):
+            return True
+        following = _SIGN.match(self._text, at)
+        sign = following.group(1) if following else ""
+        if isinstance(last, (str, bytes)):
+            return sign == "+"
+        return isinstance(last, Call) and sign in {"{", "["} and all(isinstance(one, Number) for one in last.arguments)
+
+    def _note_mark(self, frame: _Frame, mark: str) -> None:
+        if mark != ":":
+            self._manners.add("Node" if mark == "=>" else "code")
+        elif isinstance(frame.key, Word) and frame.opener == "{":
+            self._manners.add("Node")
+
+    def _scalar(self, match: re.Match[str]) -> Value:
+        kind, text = match.lastgroup, match.group()
+        if kind == "string":
+            return self._string(match)
+        if kind == "number":
+            return Number(text)
+        if kind == "word":
+            if text in _CONSTANTS:
+                self._manners.add("Python" if text[0].isupper() else "null")
+                return _CONSTANTS[text]
+            self._manners.add("Node" if text == "undefined" else "code")
+            return Word(text)
+        self._manners.add("Node" if kind != "opaque" else "code")
+        if kind == "hex":
+            shown = bytes.fromhex(match["digits"])
+            self._cut += [shown] if match["more"] else []
+            return shown
+        return Word(text if kind != "opaque" else self._skip_opaque(match.start()))
+
+    def _string(self, match: re.Match[str]) -> Value:
+        text, prefix = match.group(), match["prefix"].lower()
+        text = text[len(prefix) :]
+        quotes = 3 if text.startswith(('"""', "'''")) and len(text) >= 6 else 1
+        inside = text[quotes:-quotes]
+        if prefix or quotes == 3:
+            self._manners.add("Python")
+        elif text[0] != '"':
+            self._manners.add("code")
+        if text[0] == "`" and "${" in inside:
+            raise Unreadable("a template with ${...}, whose value is not in the text")
+        plain = inside if "r" in prefix or "\\" not in inside else unescape(text, inside)
+        if "b" not in prefix:
+            return join_surrogates(plain)
+        try:
+            return plain.encode("latin-1")
+        except UnicodeEncodeError:
+            raise Unreadable("a bytes literal with characters beyond one byte") from None
+
+    def _skip_opaque(self, start: int) -> str:
+        depth = 0
+        for found in _ANGLE.finditer(self._text, start, start + _LONGEST_NOTE):
+            self._reached = found.end()
+            depth += 1 if found.group() == "<" else -1
+            if depth == 0:
+                return self._text[start : found.end()]
+        self._reached = min(start + _LONGEST_NOTE, len(self._text))
+        raise Unreadable("a note in <...> that does not end")
+
+    def _manner(self) -> str:
+        if "Node" in self._manners:
+            return "Node"
+        if "Python" in self._manners or "code" in self._manners:
+            return "Node" if "null" in self._manners else "Python"
+        return "JSON"
