@@ -4,17 +4,19 @@ import httpx
 
 from lamina_core import errors
 from lamina_core.api import transport
+from lamina_core.config import Secret
 
 
-def fetch_document(url: str, limit: int) -> bytes:
-    """Return what lies at an http(s) address, without any key of ours; ApiError if there is nothing usable.
+def fetch_document(url: str, limit: int, api_key: Secret | None = None) -> bytes:
+    """Return what lies at an http(s) address; ApiError if there is nothing usable.
 
-    Redirects are not followed; more than `limit` bytes are refused.
+    Redirects are not followed; more than `limit` bytes are refused. A key goes to Lamina's own addresses only.
     """
+    headers = {"accept": "application/json"} | ({"x-api-key": api_key.reveal()} if api_key else {})
     try:
         with (
             httpx.Client(timeout=transport.TIMEOUT, follow_redirects=False, trust_env=False) as http,
-            http.stream("GET", url, headers={"accept": "application/json"}) as response,
+            http.stream("GET", url, headers=headers) as response,
         ):
             if response.status_code != 200:
                 raise errors.ApiUnreadable(

@@ -45,10 +45,12 @@ def _read_file(raw: bytes, remarks: list[str]) -> list[Reading]:
     if text is not None:
         return _read_text(text, remarks)
     reading = read_bytes(raw)
-    bare = read_bytes(raw.removesuffix(b"\n").removesuffix(b"\r"))
-    if reading.is_readable() or not bare.is_readable():
-        return [reading]
-    return [mend(bare, "key_decorated", "at hand: with a line end", "has a line end after its bytes")]
+    if not reading.is_readable():
+        for end in (b"\n", b"\r\n"):
+            bare = read_bytes(raw.removesuffix(end))
+            if bare.is_readable():
+                return [mend(bare, "key_decorated", "at hand: with a line end", "has a line end after its bytes")]
+    return [reading]
 
 
 def _find_text(raw: bytes) -> str | None:

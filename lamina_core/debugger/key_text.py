@@ -28,7 +28,7 @@ _LABELS = {
 _SSH_LINE = re.compile(r"(?:^|\s)(?:sk-)?(?:ssh|ecdsa)-[a-z0-9@.-]{1,60}\s+(AAAA[A-Za-z0-9+/]+={0,2})")
 _DECORATION = re.compile(r"[\s'\"`“”‘’,;<>\[\](){}\u200b\u200e\ufeff]+|\\[nrt]|%0[AaDd]")
 _JOINED = re.compile(r"(['\"`])(?:\\[nr])*\s*(?:[+.]\s*)?\1")  # two string literals, joined in source code
-_PREFIX = re.compile(r"\s*(?:0[xX]|\\x|[A-Za-z][A-Za-z0-9.]{0,30}[ _:=-]+)")
+_PREFIX = re.compile(r"\s*(?:0[xX]|\\x|[A-Za-z][A-Za-z0-9.]{0,30}(?: *(?::=|=>|[_:=-]) *| +))")
 _HEX = 50  # from so many digits on, what can be read as hex is no base64
 _PREFIXES = 6  # "WEBHOOK_PUBLIC_KEY = ed25519:" is so long
 _DECORATED = "is usable only without the quotes, blanks, escapes or prefix around it"

@@ -45,7 +45,10 @@ def test_readme_s_defaults_are_the_code_s():
 
 def test_readme_lists_every_screen():
     listed = {row[0] for row in table_rows(README, "| screen | question |")}
-    screens = {path.stem.replace("_", " ").capitalize() for path in (PROJECT / "pages").glob("*.py")} - {"Router", "__init__"}
+    screens = {path.stem.replace("_", " ").capitalize() for path in (PROJECT / "pages").glob("*.py")} - {
+        "Router",
+        "__init__",
+    }
     assert listed == screens
 
 

@@ -274,6 +274,23 @@ def test_a_line_end_after_raw_bytes_is_mended(pair):
             assert causes(read_keys(raw + end), pair.raw) == ["key_decorated"]
 
 
+@pytest.mark.parametrize("last", [b"\r", b"\n"])
+def test_a_key_that_ends_as_a_line_does_is_read_with_a_line_end_too(last):
+    seeds = (number.to_bytes(32, "big") for number in range(10_000))
+    raw = next(raw for seed in seeds if (raw := SigningKey.from_seed("", seed).public().raw).endswith(last))
+    assert raws(read_keys(raw)) == [raw]
+    for end in (b"\n", b"\r\n"):
+        assert causes(read_keys(raw + end), raw) == ["key_decorated"]
+
+
+@pytest.mark.parametrize("first", ["_", "-"])
+def test_a_key_that_begins_as_a_prefix_ends_is_told_from_it(first):
+    seeds = (number.to_bytes(32, "big") for number in range(10_000))
+    raw = next(raw for seed in seeds if b64url(raw := SigningKey.from_seed("", seed).public().raw).startswith(first))
+    for around in ("whpk_{}", "ed25519:{}", "KEY={}", "public-key: {}"):
+        assert causes(read_keys(around.format(b64url(raw))), raw) == ["key_decorated"]
+
+
 def test_base64_of_base64_is_mended(pair):
     assert causes(read_keys(b64(b64(pair.raw).encode())), pair.raw) == ["key_decorated"]
 
