@@ -96,7 +96,9 @@ def show_send(draft: Draft, outputs: list[str], original: ReplayState | None, *,
     """Draw the button that sends the form; what differs stands below it, so that it stays under the cursor."""
     agreed = original is not None and replaying.ask_consent(original)
     if original is not None:
-        ready = ready and not original.unsettled and (agreed or not original.blocking)
+        # A second click finds the replay that the first began: it must not lock its own button, which drops the click.
+        free = agreed or was_pressed(draft) or not original.blocking
+        ready = ready and not original.unsettled and free
     label, icon = ("Start", ":material/play_arrow:") if draft.replay_of is None else ("Replay", ":material/replay:")
     if st.button(label, type="primary", icon=icon, shortcut="Ctrl+Enter", disabled=not ready, key=send_key(draft)):
         start(draft, outputs, may_repeat=agreed)

@@ -34,7 +34,7 @@ def show_head(found: Detail, advice: Advice | None) -> None:
         triage.show_advice(advice)
     facts = {
         "Lamina's id": code(execution.execution_id) if execution.execution_id else "none yet",
-        "Started": f"{frame.format_instant(execution.created_at)} {_describe_origin(execution)}",
+        "Started": f"{frame.format_instant(execution.created_at)} {describe_origin(execution)}",
         "Took": wording.format_span(took) if (took := wording.duration_of(execution)) else "not ended",
         "Polls": _describe_polls(found),
     }
@@ -43,7 +43,8 @@ def show_head(found: Detail, advice: Advice | None) -> None:
     st.caption(" · ".join(f"**{name}** {fact}" for name, fact in facts.items()))
 
 
-def _describe_origin(execution: Execution) -> str:
+def describe_origin(execution: Execution) -> str:
+    """Return who started it, as Markdown."""
     return _ORIGINS.get(execution.origin) or f"by {plain(execution.started_by)}"
 
 

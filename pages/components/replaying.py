@@ -14,6 +14,7 @@ from lamina_core.triage import diff
 from lamina_core.triage.diff import Change, Difference
 from pages.components import frame, navigation
 from pages.components.messages import code, plain
+from pages.components.record import describe_origin
 
 _LINKED = 5  # replays
 _EXCERPT = 80  # signs of a value
@@ -26,7 +27,7 @@ def show_head(state: ReplayState) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         _link(original, f"Replay of #{original.id}", ":material/history:")
         word = wording.STATUS_WORDS[original.status]
-        st.caption(f"{word} · by {plain(original.started_by)} · {frame.format_instant(original.created_at)}")
+        st.caption(f"{word} · {describe_origin(original)} · {frame.format_instant(original.created_at)}")
     if state.unsettled:
         st.warning(
             f"Whether Lamina accepted #{original.id} is not known: to start it again may be billed twice. "
