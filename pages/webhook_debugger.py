@@ -1,5 +1,7 @@
 """Why does this webhook not verify?"""
 
+from datetime import timedelta
+
 import streamlit as st
 
 from lamina_core import errors, runtime
@@ -9,6 +11,8 @@ from pages.components.messages import plain, shown
 
 parts = runtime.current()
 MODES = {"examine": "Examine a webhook", "workbench": "Sign and send one"}
+EXAMINED = "examined_stored"  # key of the session's state
+LASTS = timedelta(minutes=1)
 
 
 def take_mode() -> None:
@@ -22,11 +26,14 @@ def asked_number(name: str) -> int | None:
 
 def open_stored() -> tuple[Specimen, KeyMaterial, str]:
     """Return the webhook that the address names, the keys to hold it against, and what to call it."""
-    delivery, token = asked_number("delivery"), st.query_params.get("saved", "")
-    if delivery is not None:
-        stored = parts.saved_webhooks.open_delivery(delivery)
+    text, token = st.query_params.get("delivery", ""), st.query_params.get("saved", "")
+    if text:
+        delivery = asked_number("delivery")
+        stored = None if delivery is None else parts.saved_webhooks.open_delivery(delivery)
         if stored is None:
-            raise errors.OperationRefused(f"There is no delivery {delivery} in this store; old refused ones make room.")
+            raise errors.OperationRefused(
+                f"There is no delivery {text[:30]} in this store. Old refused ones make room for new ones."
+            )
         return stored, parts.debugger.live_keys(), f"Delivery {delivery:,}"
     saved = parts.saved_webhooks.open(token)
     if saved is None:
@@ -35,14 +42,14 @@ def open_stored() -> tuple[Specimen, KeyMaterial, str]:
 
 
 def examine_stored() -> tuple[Examination, str]:
-    """Examine what the address names once for as long as it is looked at."""
-    asked = (st.query_params.get("delivery"), st.query_params.get("saved"))
-    known = st.session_state.get("examined_stored")
-    if known is None or known[0] != asked:
+    """Examine what the address names, and anew after LASTS: its age goes on, and keys may have changed."""
+    asked, now = (st.query_params.get("delivery"), st.query_params.get("saved")), parts.clock.now()
+    known = st.session_state.get(EXAMINED)
+    if known is None or known[0] != asked or now - known[1] > LASTS:
         specimen, material, name = open_stored()
-        known = (asked, parts.debugger.examine(specimen, material), name)
-        st.session_state["examined_stored"] = known
-    return known[1], known[2]
+        known = (asked, now, parts.debugger.examine(specimen, material), name)
+        st.session_state[EXAMINED] = known
+    return known[2], known[3]
 
 
 def show_stored() -> None:
@@ -57,14 +64,16 @@ def show_stored() -> None:
 def show_found(found: Examination, delivery: int | None = None) -> None:
     examination.show_verdicts(found)
     examination.show_cause(found)
-    examination.show_facts(parts.debugger.read_facts(found.specimen, delivery))
-    takeaway.show_takeaway(found, delivery)
+    facts = parts.debugger.read_facts(found.specimen, delivery)
+    examination.show_facts(facts)
+    takeaway.show_takeaway(found, facts, delivery)
 
 
 if st.query_params.get("delivery") or st.query_params.get("saved"):
     with shown():
         show_stored()
 else:
+    st.session_state.pop(EXAMINED, None)
     asked_mode = st.query_params.get("mode", "")
     st.session_state["debugger_mode"] = asked_mode if asked_mode in MODES else "examine"
     st.segmented_control(

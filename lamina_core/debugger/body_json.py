@@ -1,6 +1,7 @@
 """How a JSON body may have been written when it was signed: other white space, escapes, numbers, order of keys."""
 
 import itertools
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 
 from lamina_core.debugger import json_text, json_values
@@ -8,8 +9,6 @@ from lamina_core.debugger.json_text import LAYOUTS, Layout, Pieces
 from lamina_core.debugger.records import Variant
 
 Named = tuple[str, Pieces]
-
-_UPPER = "\\u{:04X}"
 
 
 def _spellings(pieces: Pieces) -> list[Named]:
@@ -19,7 +18,7 @@ def _spellings(pieces: Pieces) -> list[Named]:
         pieces,
         ("characters as themselves", plain),
         ("\\u escapes", json_text.escape_unicode(plain)),
-        ("\\u escapes in capitals", json_text.escape_unicode(plain, _UPPER)),
+        ("\\u escapes in capitals", json_text.escape_unicode(plain, capital=True)),
     )
 
 
@@ -37,8 +36,8 @@ def _markup(pieces: Pieces) -> list[Named]:
         pieces,
         ("< > & ' as themselves", plain),
         ("< > & as \\u escapes", json_text.escape_markup(plain)),
-        ("< > & ' as \\u escapes", json_text.escape_markup(plain, "<>&'", _UPPER)),
-        ("< > & ' + as \\u escapes", json_text.escape_markup(plain, "<>&'+`", _UPPER)),
+        ("< > & ' as \\u escapes", json_text.escape_markup(plain, "<>&'", capital=True)),
+        ("< > & ' + as \\u escapes", json_text.escape_markup(plain, "<>&'+`", capital=True)),
     )
 
 
@@ -59,12 +58,19 @@ def _distinct(given: Pieces, *named: Named) -> list[Named]:
     return kept
 
 
+def _numbers(pieces: Pieces) -> list[Named]:
+    return _distinct(pieces, *itertools.islice(json_values.number_forms(pieces), 3))
+
+
 _HABITS: tuple[tuple[str, Callable[[Pieces], Sequence[Named]]], ...] = (
     ("body_unicode_escapes", _spellings),
     ("body_slash_escapes", _slashes),
     ("body_markup_escapes", _markup),
     ("body_keys_reordered", _orders),
 )
+
+
+_COMBINED = (_numbers, *(habit for _, habit in _HABITS))
 
 
 def vary_json(body: bytes) -> Iterator[Variant]:
@@ -103,16 +109,22 @@ def _in_other_layouts(cause: str, name: str, bare: Pieces, present: Layout | Non
 
 def _of_another_writer(bare: Pieces, present: Layout | None) -> Iterator[Variant]:
     """Give what writers make that differ in several habits, the usual layouts first."""
+    combined: list[tuple[tuple[str, ...], Pieces]] = []
     for layout in LAYOUTS:
-        for names, pieces in _combine(bare):
+        for entry in combined or _combine(bare):
+            if layout is LAYOUTS[0]:
+                combined.append(entry)
+            names, pieces = entry
             if len(names) > (layout is present):  # else it was tried as one habit
                 yield from _write("body_reserialized", ", ".join((layout.name, *names)), pieces, layout)
 
 
 def _combine(bare: Pieces) -> Iterator[tuple[tuple[str, ...], Pieces]]:
-    forms: list[Named] = [("", bare)]
-    forms += [(name, pieces) for name, pieces in itertools.islice(json_values.number_forms(bare), 3) if pieces != bare]
-    found: list[tuple[tuple[str, ...], Pieces]] = [((name,) if name else (), pieces) for name, pieces in forms]
-    for _, habit in _HABITS:
-        found += [((*names, name), changed) for names, pieces in found for name, changed in habit(pieces)]
-    yield from sorted((entry for entry in found if entry[0]), key=lambda entry: len(entry[0]))
+    """Give what several habits together make, fewest first and one at a time: each takes a while if it is long."""
+    waiting: deque[tuple[tuple[str, ...], Pieces, int]] = deque([((), bare, 0)])
+    while waiting:
+        names, pieces, first = waiting.popleft()
+        for place, habit in enumerate(_COMBINED[first:], first + 1):
+            for name, changed in habit(pieces):
+                waiting.append(((*names, name), changed, place))
+                yield (*names, name), changed

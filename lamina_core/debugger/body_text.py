@@ -10,6 +10,7 @@ from lamina_core.debugger.records import Variant
 
 _BOM = b"\xef\xbb\xbf"
 _BLANKS = b" \t\r\n"
+_MOST_MARKS = 100  # on one letter
 _ENTITIES: tuple[tuple[str, str], ...] = (
     ("&quot;", '"'),
     ("&#34;", '"'),
@@ -105,23 +106,32 @@ def _mojibake(text: str) -> Iterator[tuple[str, str]]:
         return
     for charset in ("cp1252", "latin-1", "mac-roman", "cp437", "cp850"):
         try:
-            read = b"".join(_encode(letter, charset) for letter in text).decode()
+            read = _encode(text, charset).decode()
         except UnicodeError:
             continue
         yield f"at hand: UTF-8 that was read as {charset}", read
 
 
-def _encode(letter: str, charset: str) -> bytes:
-    """Return the letter's byte; what cp1252 leaves undefined is read as a control character, as browsers do."""
-    if charset == "cp1252" and letter in "\x81\x8d\x8f\x90\x9d":
-        return letter.encode("latin-1")
-    return letter.encode(charset)
+def _encode(text: str, charset: str) -> bytes:
+    """Return the bytes; what cp1252 leaves undefined is read as a control character, as browsers do."""
+    if charset != "cp1252":
+        return text.encode(charset)
+    parts = re.split("([\x81\x8d\x8f\x90\x9d]+)", text)
+    return b"".join(part.encode(("cp1252", "latin-1")[place % 2]) for place, part in enumerate(parts))
 
 
 def _normal_forms(text: str) -> Iterator[tuple[str, str]]:
+    if text.isascii() or _piles_marks(text):
+        return
     forms: tuple[Literal["NFC", "NFD", "NFKC", "NFKD"], ...] = ("NFC", "NFD", "NFKC", "NFKD")
     for form in forms:
         yield f"signed: {form}", unicodedata.normalize(form, text)
+
+
+def _piles_marks(text: str) -> bool:
+    """Say whether so many marks stand on one letter that putting them in order would cost the square of that."""
+    marks = [letter for letter in set(text) if unicodedata.combining(unicodedata.normalize("NFKD", letter)[0])]
+    return bool(marks) and re.search(f"[{re.escape(''.join(marks))}]{{{_MOST_MARKS}}}", text) is not None
 
 
 def _quotes(text: str) -> Iterator[tuple[str, str]]:

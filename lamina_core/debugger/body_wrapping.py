@@ -16,6 +16,8 @@ from lamina_core.debugger.records import Variant
 _LARGEST = 4_000_000  # bytes that are unpacked
 _LITERAL = 200_000  # characters of Python that are read; its parser needs a hundred bytes for each
 _DEEPEST = 50
+_MOST_CHUNKS = 10_000
+_CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]{1,8})(?:;[^\r\n]{0,200})?\r?\n")
 _BOMS = {
     b"\xff\xfe\x00\x00": "utf-32",
     b"\x00\x00\xfe\xff": "utf-32",
@@ -95,7 +97,7 @@ def vary_chunks(body: bytes) -> Iterator[Variant]:
     """Take away the framing of HTTP chunks."""
     whole: list[bytes] = []
     at = 0
-    while found := re.compile(rb"([0-9a-fA-F]{1,8})(?:;[^\r\n]{0,200})?\r?\n").match(body, at):
+    while len(whole) < _MOST_CHUNKS and (found := _CHUNK_SIZE.match(body, at)):
         size = int(found[1], 16)
         if size == 0:
             yield Variant("body_chunk_framing", "signed: the chunks put together", b"".join(whole))

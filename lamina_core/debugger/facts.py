@@ -1,6 +1,7 @@
 """What the store knows about a webhook under examination: whose it is, whether it fits, whether it came before."""
 
 import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -36,9 +37,18 @@ def read_facts(engines: Engines, specimen: Specimen, itself: int | None = None) 
     try:
         report = wire.report_from(wire.data_of(wire.parse_json(specimen.body)))
     except ValueError as error:
-        return (Fact(f"The body cannot be read as a report on an execution: {error}.", False),)
+        return (Fact(f"The body cannot be read as a report on an execution: {_explain(error)}.", False),)
     with engines.reading() as connection:
         return (*_of_request_id(specimen, report), *_of_store(connection, specimen, report, itself))
+
+
+def _explain(error: ValueError) -> str:
+    """Return why a body cannot be read, in people's words and without what stands in it."""
+    if isinstance(error, UnicodeDecodeError):
+        return f"it is not UTF-8 at byte {error.start:,}"
+    if isinstance(error, json.JSONDecodeError):
+        return f"it is not JSON at character {error.pos:,}" if error.doc else "it is empty"
+    return "a number in it has too many digits" if "integer string conversion" in str(error) else str(error)
 
 
 def _of_request_id(specimen: Specimen, report: Report) -> Iterator[Fact]:

@@ -10,25 +10,34 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 _PIECE = re.compile(
-    r'[ \t\r\n]+|[{}\[\],:]|"[^"\\]*(?:\\.[^"\\]*)*"|-?[0-9][0-9.eE+-]*|true|false|null|NaN|-?Infinity', re.DOTALL
+    r'[ \t\r\n]+|[{}\[\],:]|"[^"\\]*+(?:\\.[^"\\]*+)*+"|-?[0-9][0-9.eE+-]*|true|false|null|NaN|-?Infinity|(.)',
+    re.DOTALL,
 )
+_ESCAPES = re.compile(r"(?:\\u[0-9a-fA-F]{4})++|\\.", re.DOTALL)
 _ESCAPE = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.", re.DOTALL)
-_MARKUP = "<>&'"
+_MARKUP = "<>&'+`\"\u2028\u2029"
+_SHORT = {"\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r", '"': '\\"'}
 _DEEPEST = 200  # levels: indenting what is deeper would cost the square of its size
-_LONGEST = 8_000_000  # characters that are laid out
+_MOST_PIECES = 200_000
+_SAMPLE = 20  # pieces by which most layouts can be told apart
+_LONGEST = 2_000_000  # characters of white space that are written
 
 Pieces = tuple[str, ...]
 
 
 def take_apart(text: str) -> Pieces | None:
-    """Return the pieces of a JSON object, array or string, white space included; None if it is none, or very deep."""
-    pieces = tuple(match.group() for match in _PIECE.finditer(text))
-    if sum(map(len, pieces)) != len(text) or _depth(pieces) > _DEEPEST:
+    """Return the pieces of a JSON object, array or string, white space included; None if it is none, or monstrous."""
+    pieces: list[str] = []
+    for found in _PIECE.finditer(text):
+        if found.lastindex or len(pieces) == _MOST_PIECES:
+            return None
+        pieces.append(found.group())
+    if not any(piece[0] in '{["' for piece in pieces) or _depth(pieces) > _DEEPEST:
         return None
-    return pieces if any(piece[0] in '{["' for piece in pieces) else None
+    return tuple(pieces)
 
 
-def _depth(pieces: Pieces) -> int:
+def _depth(pieces: Sequence[str]) -> int:
     return max(itertools.accumulate((piece in {"{", "["}) - (piece in {"}", "]"}) for piece in pieces), default=0)
 
 
@@ -63,14 +72,16 @@ LAYOUTS = (
 
 def lay_out(pieces: Sequence[str], layout: Layout) -> str | None:
     """Write pieces without white space in a layout; None if that becomes very long."""
+    if layout.indent is None:
+        signs = {",": layout.comma, ":": layout.colon}
+        return "".join(signs.get(piece, piece) for piece in pieces)
     written: list[str] = []
     depth = length = 0
 
     def break_line() -> None:
         nonlocal length
-        if layout.indent is not None:
-            written.append("\n" + layout.indent * depth)
-            length += len(written[-1])
+        written.append("\n" + (layout.indent or "") * depth)
+        length += len(written[-1])
 
     for piece, following in itertools.zip_longest(pieces, pieces[1:], fillvalue=""):
         if piece == ",":
@@ -98,20 +109,21 @@ def lay_out(pieces: Sequence[str], layout: Layout) -> str | None:
 def find_layout(pieces: Sequence[str]) -> Layout | None:
     """Return the layout in which these pieces are written, None if in none."""
     text, bare = "".join(pieces), without_space(pieces)
-    return next((layout for layout in LAYOUTS if lay_out(bare, layout) == text), None)
+    likely = (layout for layout in LAYOUTS if text.startswith((lay_out(bare[:_SAMPLE], layout) or "").rstrip()))
+    return next((layout for layout in likely if lay_out(bare, layout) == text), None)
 
 
 # Strings
 
 
 def _map_strings(pieces: Sequence[str], change: Callable[[str], str]) -> Pieces:
-    known: dict[str, str] = {}
-    return tuple(known.setdefault(piece, change(piece)) if piece[0] == '"' else piece for piece in pieces)
+    changed = {piece: change(piece) for piece in set(pieces) if piece[0] == '"'}
+    return tuple(changed.get(piece, piece) for piece in pieces)
 
 
-def _escape(character: str, form: str = "\\u{:04x}") -> str:
-    units = character.encode("utf-16-be", "surrogatepass")
-    return "".join(form.format(units[at] << 8 | units[at + 1]) for at in range(0, len(units), 2))
+def _escape(characters: str, *, capital: bool = False) -> str:
+    units = characters.encode("utf-16-be", "surrogatepass").hex()
+    return re.sub("(....)", r"\\u\1", units.upper() if capital else units)
 
 
 def _character(escape: str) -> str:
@@ -119,21 +131,38 @@ def _character(escape: str) -> str:
     return units.decode("utf-16-be", "surrogatepass")
 
 
-def escape_unicode(pieces: Sequence[str], form: str = "\\u{:04x}") -> Pieces:
+def escape_unicode(pieces: Sequence[str], *, capital: bool = False) -> Pieces:
     """Write every character beyond ASCII as an escape."""
-    return _map_strings(pieces, lambda text: re.sub(r"[^\x00-\x7e]", lambda found: _escape(found.group(), form), text))
+
+    def replace(found: re.Match[str]) -> str:
+        return _escape(found.group(), capital=capital)
+
+    return _map_strings(pieces, lambda text: re.sub(r"[^\x00-\x7e]+", replace, text))
 
 
 def unescape_unicode(pieces: Sequence[str]) -> Pieces:
-    """Write escaped characters beyond ASCII as themselves; half a surrogate pair stays an escape."""
+    """Write escaped characters beyond ASCII as themselves, control characters shortly, both as JavaScript does."""
 
     def replace(found: re.Match[str]) -> str:
-        if not found.group().startswith("\\u"):
-            return found.group()
-        character = _character(found.group())
-        return character if character > "\x7e" and not "\ud800" <= character <= "\udfff" else found.group()
+        run = found.group()
+        if not run.startswith("\\u"):
+            return run
+        characters = _character(run)
+        if min(characters) > "\x7e" and not re.search("[\ud800-\udfff]", characters):
+            return characters
+        return _ESCAPE.sub(_write_shortly, run)
 
-    return _map_strings(pieces, lambda text: _ESCAPE.sub(replace, text))
+    return _map_strings(pieces, lambda text: _ESCAPES.sub(replace, text) if "\\u" in text else text)
+
+
+def _write_shortly(found: re.Match[str]) -> str:
+    escape = found.group()
+    character = _character(escape)
+    if character < " ":
+        return _SHORT.get(character, escape.lower())
+    if "\ud800" <= character <= "\udfff":
+        return escape.lower()
+    return character if character > "\x7e" else escape
 
 
 def escape_slashes(pieces: Sequence[str]) -> Pieces:
@@ -149,10 +178,14 @@ def unescape_slashes(pieces: Sequence[str]) -> Pieces:
     )
 
 
-def escape_markup(pieces: Sequence[str], characters: str = "<>&", form: str = "\\u{:04x}") -> Pieces:
+def escape_markup(pieces: Sequence[str], characters: str = "<>&", *, capital: bool = False) -> Pieces:
     """Write characters that mean something in HTML as escapes, as Go's and .NET's writers do."""
-    pattern = f"[{characters}]"
-    return _map_strings(pieces, lambda text: re.sub(pattern, lambda found: _escape(found.group(), form), text))
+
+
+    def replace(found: re.Match[str]) -> str:
+        return _escape(found.group(), capital=capital)
+
+    return _map_strings(pieces, lambda text: re.sub(f"[{characters}]+", replace, text))
 
 
 def unescape_markup(pieces: Sequence[str]) -> Pieces:
@@ -160,8 +193,8 @@ def unescape_markup(pieces: Sequence[str]) -> Pieces:
 
     def replace(found: re.Match[str]) -> str:
         escape = found.group()
-        if len(escape) != 6 or _character(escape) not in _MARKUP + "+`\u2028\u2029":
+        if len(escape) != 6 or _character(escape) not in _MARKUP:
             return escape
-        return _character(escape)
+        return _SHORT.get(_character(escape), _character(escape))
 
-    return _map_strings(pieces, lambda text: _ESCAPE.sub(replace, text))
+    return _map_strings(pieces, lambda text: _ESCAPE.sub(replace, text) if "\\u" in text else text)

@@ -3,12 +3,13 @@
 import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
-from math import isfinite, prod
+from math import factorial, isfinite, prod
 from typing import Any
 
 from lamina_core.debugger.json_text import Pieces
 
 _MOST_ORDERS = 1_000
+_MOST_MEMBERS = 5  # of an object whose members are put into every order
 
 # As Lamina writes a run: the orders of its status answer and of an output.
 LAMINA_ORDER = (
@@ -67,7 +68,8 @@ def javascript_number(piece: str) -> str:
 def number_forms(pieces: Sequence[str]) -> Iterator[tuple[str, Pieces]]:
     """Give the pieces with numbers as other writers write them, each with whose manner that is."""
     for name, write in (("JavaScript's numbers", javascript_number), ("Python's numbers", _python_number)):
-        yield name, tuple(write(piece) if _is_number(piece) else piece for piece in pieces)
+        written = {piece: write(piece) for piece in set(pieces) if _is_number(piece)}
+        yield name, tuple(written.get(piece, piece) for piece in pieces)
     places = [at for at, piece in enumerate(pieces) if re.fullmatch("-?[0-9]+", piece)]
     subsets = [places, *([place] for place in places)]
     if len(places) <= 7:
@@ -145,9 +147,10 @@ def other_orders(pieces: Sequence[str]) -> Iterator[Pieces]:
 
     if _arrange(pieces, take_size) is None:
         return
-    ways = [list(itertools.permutations(range(size))) if size <= 5 else [tuple(range(size))] for size in sizes]
-    if prod(map(len, ways)) > _MOST_ORDERS:
+    varied = [size for size in sizes if 1 < size <= _MOST_MEMBERS]
+    if len(varied) > _MOST_ORDERS or prod(map(factorial, varied)) > _MOST_ORDERS:
         return
+    ways = [itertools.permutations(range(size)) if size in varied else [tuple(range(size))] for size in sizes]
     for chosen in itertools.product(*ways):
         orders = iter(chosen)
         arranged = _arrange(pieces, lambda members: [members[at] for at in next(orders)])  # noqa: B023 - used at once

@@ -8,7 +8,7 @@ from lamina_core.debugger.paste_code import read_code
 from lamina_core.debugger.paste_curl import read_curl
 from lamina_core.debugger.paste_http import read_header_lines, read_request
 from lamina_core.debugger.paste_lines import find_lines, read_lines
-from lamina_core.debugger.paste_literals import LiteralReader
+from lamina_core.debugger.paste_literals import LiteralReader, Unreadable
 from lamina_core.debugger.paste_powershell import read_powershell
 from lamina_core.debugger.paste_shapes import Pairs, is_lamina_name
 from lamina_core.debugger.paste_text import join_surrogates
@@ -107,12 +107,11 @@ def _explain(text: str) -> str:
         return "There is nothing to read. Paste the request: its headers and its body."
     if _KEY.search(text):
         return "This is a key, not a webhook. It belongs in the field for keys; paste the request here."
-    literal = next(LiteralReader(text).find(), None)
-    if literal is not None and not text[: literal.start].strip():
+    if (manner := _find_manner(text)) is not None:
         return (
-            f"This is {'JSON' if literal.manner == 'JSON' else f'a value as {literal.manner} prints it'} without the "
-            "headers of a request; perhaps it is the body alone. Paste the headers with it, or give body, signature "
-            "and timestamp in their own fields."
+            f"This is {'JSON' if manner == 'JSON' else f'a value as {manner} prints it'} without the headers of a "
+            "request; perhaps it is the body alone. Paste the headers with it, or give body, signature and timestamp "
+            "in their own fields."
         )
     if "lamina" in text.lower():
         return (
@@ -123,3 +122,14 @@ def _explain(text: str) -> str:
         "This is nothing that can be read as a request. Paste a raw HTTP request, a curl command, a HAR entry, a log "
         "line in JSON, a dump of headers and body, an AWS event or a fetch() call; or use the separate fields."
     )
+
+
+def _find_manner(text: str) -> str | None:
+    """Return how a text is written that begins with an object or a list, None if it does not."""
+    start = len(text) - len(text.lstrip())
+    if text[start] not in "{[(":
+        return None
+    try:
+        return LiteralReader(text).read(start).manner
+    except Unreadable:
+        return None

@@ -13,6 +13,7 @@ _REQUEST_LINE = re.compile(rb"[A-Z]{3,10} (?:\S{1,8000} HTTP/[0-9.]{1,3}|(?:/|ht
 _STATUS_LINE = re.compile(rb"HTTP/[0-9.]{1,3} [0-9]{3}")
 _BODY_LABEL = re.compile(rb"[ \t]*+(?:raw|request)?[ _-]?(?:body|payload)[ \t]*+[:=]", re.IGNORECASE)
 _QUOTED = re.compile("(['\"]).*\\1,?", re.DOTALL)
+MOST_LINES = 20_000
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -60,10 +61,7 @@ def _specimen(raw: bytes, head: Head, *, exact: bool, source: str) -> Specimen:
 
 
 def _skip_blank(raw: bytes) -> int:
-    start = len(_BOM) if raw.startswith(_BOM) else 0
-    while raw[start : start + 1] in {b"\r", b"\n"}:
-        start += 1
-    return start
+    return len(raw) - len(raw.removeprefix(_BOM).lstrip(b"\r\n"))
 
 
 def _line_end(raw: bytes, start: int) -> int:
@@ -82,7 +80,12 @@ def _read_head(raw: bytes, start: int, *, has_request_line: bool) -> Head | None
     headers: list[tuple[str, list[str]]] = []
     remarks: list[str] = []
     body_at = len(raw)
-    for at, line, end in _lines(raw, start):
+    for number, (at, line, end) in enumerate(_lines(raw, start)):
+        if number == MOST_LINES:
+            raise errors.PasteRefused(
+                f"This has more than {MOST_LINES:,} lines of headers. Paste only the one request that does not verify; "
+                "an empty line ends its headers."
+            )
         if not line:
             body_at = end
             break

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+from lamina_core.debugger.paste_http import MOST_LINES
 from lamina_core.debugger.paste_literals import LiteralReader, Unreadable
 from lamina_core.debugger.paste_shapes import (
     Body,
@@ -52,7 +53,9 @@ def _read(text: str) -> tuple[Pairs, int, bool]:
     headers: Pairs = []
     waiting: str | None = None  # a name whose value is on the next line, as browsers copy them
     ended = False
-    for start, line in _lines(text):
+    for number, (start, line) in enumerate(_lines(text)):
+        if number == MOST_LINES:
+            break
         label = _BODY.match(line)
         if label:
             at = start + label.end()

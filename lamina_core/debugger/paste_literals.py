@@ -11,7 +11,9 @@ from lamina_core import errors
 from lamina_core.debugger.paste_kinds import Call, Number, Table, Value, Word
 from lamina_core.debugger.paste_text import join_surrogates, unescape
 
-_MOST_TOKENS = 300_000
+_MOST_TOKENS = 200_000
+_BEGINNING = 10  # tokens that it costs to begin a literal
+_FAILURE = 50  # characters that it costs to begin one in vain
 _DEEPEST = 200  # levels
 _LONGEST_NOTE = 2_000  # characters of <an object at 0x7f...>
 
@@ -69,12 +71,15 @@ class _Frame:
     key: Value = None
     keyed: bool = False
     values: list[Value] = field(default_factory=list)  # more than one only where strings are joined
+    whole: bool = False
 
     def put(self, value: Value) -> None:
         if not self.values:
             self.values.append(value)
             return
         last = self.values[-1]
+        if self.whole:
+            raise Unreadable("two values without a comma between them")
         if (isinstance(last, str) and isinstance(value, str)) or (isinstance(last, bytes) and isinstance(value, bytes)):
             self.values.append(value)
         elif isinstance(last, Word) and last.text in _SKIPPED_WORDS:
@@ -86,6 +91,13 @@ class _Frame:
         elif not (isinstance(last, Word) and isinstance(value, Word) and value.text[0] in "<["):
             raise Unreadable("two values without a comma between them")
 
+    def end_string(self) -> Value:
+        """Node's console shows no more of a long string: nothing can be joined to it."""
+        if self.whole:
+            raise Unreadable("a string that was cut twice")
+        self.whole, self.values = True, [self.take()]
+        return self.values[0]
+
     def take(self) -> Value:
         texts = [value for value in self.values if isinstance(value, str)]
         if len(texts) == len(self.values):
@@ -96,14 +108,14 @@ class _Frame:
     def end_key(self) -> None:
         if self.keyed or not self.values:
             raise Unreadable("a colon without a key before it")
-        self.key, self.keyed, self.values = self.take(), True, []
+        self.key, self.keyed, self.values, self.whole = self.take(), True, [], False
 
     def end_entry(self) -> None:
         if self.values:
             self.entries.append((self.key, self.take(), self.keyed))
         elif self.keyed:
             raise Unreadable("a key without a value")
-        self.key, self.keyed, self.values = None, False, []
+        self.key, self.keyed, self.values, self.whole = None, False, [], False
 
     def build(self, after_comma: bool) -> Value:
         named = Table([(key, value) for key, value, keyed in self.entries if keyed])
@@ -138,8 +150,8 @@ class LiteralReader:
                 literal = self.read(start.start())
             except Unreadable:
                 at = start.end()
-                self._wasted += self._reached - at
-                if self._wasted > 2 * len(self._text) + 100_000:
+                self._wasted += self._reached - start.start() + _FAILURE
+                if self._wasted > len(self._text) + 100_000:
                     return  # running text with brackets, whatever it is
                 continue
             yield literal
@@ -148,6 +160,7 @@ class LiteralReader:
     def read(self, start: int) -> Literal:
         """Return the literal that begins here; Unreadable if none does, PasteRefused if it is monstrous."""
         self._manners, self._cut = set(), []
+        self._tokens += _BEGINNING
         stack = [_Frame("")]
         at, after_comma = start, False
         while True:
@@ -166,7 +179,7 @@ class LiteralReader:
                     stack[-1].end_key()
                     self._note_mark(stack[-1], text)
             elif kind == "left" and stack[-1].values:
-                self._cut.append(stack[-1].take())  # Node's console shows no more of a long string
+                self._cut.append(stack[-1].end_string())
             else:
                 stack[-1].put(self._scalar(match))
                 at = max(at, self._reached)
@@ -177,7 +190,8 @@ class LiteralReader:
     def _next(self, at: int) -> re.Match[str]:
         match = _TOKEN.match(self._text, at)
         if match is not None and match.lastgroup == "blank":
-            match = _TOKEN.match(self._text, match.end())
+            at = match.end()
+            match = _TOKEN.match(self._text, at)
         self._reached = at if match is None else match.end()
         self._tokens += 1
         if self._tokens > _MOST_TOKENS:

@@ -195,9 +195,10 @@ class Search:
         yield from self._with_keys(base)
         yield from map(base.with_body, self._bodies(base.body))
         yield from map(base.with_joining, self._joinings)
-        yield from map(base.with_body, itertools.islice(vary_json(base.body), _USUAL_JSON))
+        forms = vary_json(base.body)
+        yield from map(base.with_body, itertools.islice(forms, _USUAL_JSON))
         yield from self._with_timestamps(base, self._timestamps)
-        yield from map(base.with_body, vary_json(base.body))
+        yield from map(base.with_body, forms)
 
     def _bodies(self, body: bytes) -> Iterator[Variant]:
         yield from vary_length(body, self._content_length)

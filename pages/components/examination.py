@@ -1,24 +1,25 @@
 """What an examination found: the three verdicts, the cause with its proof, how to mend it, and what the store knows."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import streamlit as st
 
 from lamina_core import signing
 from lamina_core.debugger.causes import CAUSES
 from lamina_core.debugger.facts import Fact
-from lamina_core.debugger.passage import difference
-from lamina_core.debugger.records import Certainty, Change, Examination, Verdicts
+from lamina_core.debugger.passage import difference, find_difference
+from lamina_core.debugger.records import Certainty, Change, Diagnosis, Examination
 from lamina_core.debugger.remedies import FRAMEWORKS, RECEIVERS
 from lamina_core.insights import wording
-from pages.components import navigation
+from pages.components import frame, navigation
 from pages.components.messages import plain
 
 _CERTAINTY = {
     Certainty.VERIFIED: (":material/verified:", "green", "Exactly this change makes the signature hold"),
     Certainty.INDICATED: (":material/lightbulb:", "orange", "Nothing makes it hold, but the evidence points there"),
 }
+_FITS = {True: ":green[:material/check:]", False: ":red[:material/close:]", None: ":material/remove:"}
 _LONGEST_SPAN = 10**11  # seconds, three thousand years: a timestamp may have twenty digits
 _LANGUAGES = {"Python": "python", "Node": "javascript"}
 
@@ -30,15 +31,20 @@ def show_verdicts(found: Examination) -> None:
         _show_verdict("well-formed", "not well-formed", verdicts.well_formed)
         _show_verdict("authentic", "not authentic as received", verdicts.authentic)
         _show_verdict("fresh", "not fresh", verdicts.fresh)
-    lines = [*map(plain, verdicts.problems), _tell_key(found), _tell_age(verdicts)]
+    lines = [*map(plain, verdicts.problems), _tell_key(found), _tell_age(found)]
     lines += [plain(remark) for remark in (*found.specimen.remarks, *found.material.remarks)]
     st.caption("  \n".join(filter(None, lines)))
     if found.material.holds_private:
-        st.error(
-            "**This is a private key.** Whoever has it can sign in its owner's name. It is not kept here; take it out "
-            "of wherever it came from and replace it.",
-            icon=":material/warning:",
-        )
+        warn_of_private_key()
+
+
+def warn_of_private_key() -> None:
+    """Draw what is to be done about a private key that was pasted."""
+    st.error(
+        "**A private key was pasted.** Whoever has it can sign in its owner's name. It is not kept here; take it out "
+        "of wherever it came from, and replace it.",
+        icon=":material/warning:",
+    )
 
 
 def _show_verdict(good: str, bad: str, holds: bool) -> None:
@@ -57,13 +63,15 @@ def _tell_key(found: Examination) -> str:
     return f"Held against {verdicts.keys_tried} key{'s' if verdicts.keys_tried != 1 else ''}: {origin}."
 
 
-def _tell_age(verdicts: Verdicts) -> str:
+def _tell_age(found: Examination) -> str:
+    verdicts = found.verdicts
     if verdicts.age is None:
         return ""
-    told = f"{_span(verdicts.age)} by the clock here"
+    examined = datetime.fromtimestamp(int(found.specimen.timestamp or 0) + verdicts.age, UTC)
+    told = f"{_span(verdicts.age)} by the clock here, at {frame.format_clock(examined)}"
     if verdicts.age_at_receipt is not None:
         told = f"{_span(verdicts.age_at_receipt)} when it was received, {told}"
-    return f"Signed {told}; {signing.TOLERANCE} s are accepted either way."
+    return f"Signed {plain(told)}; {signing.TOLERANCE} s are accepted either way."
 
 
 def _span(seconds: int) -> str:
@@ -82,14 +90,37 @@ def show_cause(found: Examination) -> None:
     icon, colour, meaning = _CERTAINTY[diagnosis.certainty]
     with st.container(border=True):
         for code in diagnosis.causes:
-            st.markdown(f"**{plain(CAUSES[code].title)}** :{colour}-badge[{icon} {diagnosis.certainty}] `{code}`")
-        st.caption(f"{meaning}. {plain(diagnosis.explanation)}")
+            st.markdown(
+                f"**{_prose(CAUSES[code].title)}** :{colour}-badge[{icon} cause {diagnosis.certainty}] `{code}`"
+            )
+        st.caption(f"{meaning}{_tell_effort(found)}. {plain(_tell_more(diagnosis))}")
         for change in diagnosis.changes:
             _show_change(change)
-        for code in diagnosis.causes:
-            st.markdown(f":material/build: {plain(CAUSES[code].fix)}")
-        _show_tried(found)
+        for fix in dict.fromkeys(CAUSES[code].fix for code in diagnosis.causes):
+            st.markdown(f":material/build: {_prose(fix)}")
+        if diagnosis.certainty is Certainty.INDICATED:
+            _show_tried(found)
     _show_receivers()
+
+
+def _prose(text: str) -> str:
+    """Return a text of ours as Markdown: letter by letter, but for what stands in backticks."""
+    return "".join(f"`{part}`" if place % 2 else plain(part) for place, part in enumerate(text.split("`")))
+
+
+def _tell_effort(found: Examination) -> str:
+    diagnosis = found.diagnosis
+    if diagnosis.certainty is Certainty.INDICATED or found.verdicts.authentic:
+        return ""
+    return f"; found after {diagnosis.tried:,} combinations in {diagnosis.seconds:.1f} s"
+
+
+def _tell_more(diagnosis: Diagnosis) -> str:
+    """Return what the explanation says beyond the causes' titles and the details of the changes."""
+    more = diagnosis.explanation
+    for code in diagnosis.causes:
+        more = more.replace(CAUSES[code].title, "")
+    return "" if diagnosis.changes else more.strip()
 
 
 def _show_change(change: Change) -> None:
@@ -99,20 +130,19 @@ def _show_change(change: Change) -> None:
     )
     width = max(len(seen.given_hex), len(seen.signed_hex))
     sides = (("at hand", seen.given_hex, seen.given_text), ("signed ", seen.signed_hex, seen.signed_text))
-    st.code("\n".join(f"{name}  {dump:<{width}}  {text}" for name, dump, text in sides), language=None)
+    lines = [f"{name}  {dump:<{width}}  {text}" for name, dump, text in sides]
+    same = find_difference(bytes.fromhex(seen.given_hex), bytes.fromhex(seen.signed_hex))
+    st.code("\n".join([*lines, f"{'':9}{'':{3 * same}}^^"]), language=None)
 
 
 def _show_tried(found: Examination) -> None:
     diagnosis = found.diagnosis
-    if found.verdicts.authentic or not diagnosis.tried:
-        return
-    told = f"{diagnosis.tried:,} combinations in {diagnosis.seconds:.1f} s."
-    if not diagnosis.complete:
-        told += " The time was up before all pairs of mistakes were tried."
-    st.caption(told)
-    for title, lines in (("Ruled out", diagnosis.ruled_out), ("What remains", diagnosis.remaining)):
+    if diagnosis.tried and not diagnosis.complete:
+        st.caption("The time was up before all pairs of mistakes were tried.")
+    sides = (("What remains", diagnosis.remaining), ("Ruled out", diagnosis.ruled_out))
+    for column, (title, lines) in zip(st.columns(2), sides, strict=True):
         if lines:
-            st.caption(f"**{title}**\n" + "\n".join(f"- {plain(line)}" for line in lines))
+            column.markdown(f"**{title}**\n" + "\n".join(f"- {plain(line)}" for line in lines))
 
 
 def _show_receivers() -> None:
@@ -125,12 +155,13 @@ def _show_receivers() -> None:
 
 def show_facts(facts: Sequence[Fact]) -> None:
     """Draw what the store knows of the payload."""
-    st.markdown("**The payload**")
-    for fact in facts:
-        icon = {True: ":green[:material/check:]", False: ":red[:material/close:]", None: ":material/remove:"}[fact.fits]
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"{icon} {plain(fact.text)}", width="content")
-            if fact.execution is not None:
-                st.page_link(
-                    navigation.build_pages()["execution"], label="Open", query_params={"id": str(fact.execution)}
-                )
+    pages = navigation.build_pages()
+    with st.container(gap="xxsmall"):
+        st.markdown("**The payload**")
+        for fact in facts:
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.markdown(f"{_FITS[fact.fits]} {plain(fact.text)}", width="content")
+                if fact.execution is not None:
+                    st.page_link(pages["execution"], label="Open", query_params={"id": str(fact.execution)})
+                if fact.delivery is not None:
+                    st.page_link(pages["webhook_debugger"], label="Open", query_params={"delivery": str(fact.delivery)})

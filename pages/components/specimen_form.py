@@ -4,12 +4,12 @@ from dataclasses import replace
 from typing import cast
 
 import streamlit as st
-from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from lamina_core import errors, runtime, signing
 from lamina_core.debugger.paste import read_pasted
 from lamina_core.debugger.records import Examination, KeyMaterial, Specimen, specimen_from
-from pages.components.messages import plain, shown
+from pages.components.examination import warn_of_private_key
+from pages.components.messages import describe, plain
 
 _WHOLE, _FIELDS = "Everything at once", "Separate fields"
 _LIVE, _OTHER = "Lamina's key set", "Other keys"
@@ -18,88 +18,134 @@ _PLACEHOLDER = (
     "an API Gateway event, a fetch() call…"
 )
 _EXACT = "A file keeps the exact bytes; pasted text cannot prove that nothing was changed by copying it."
-_RESULT = "examined"  # key of the session's state
+_RESULT, _TROUBLE, _PRIVATE, _FORGOTTEN = "examined", "examine_trouble", "private_key_pasted", "key_files_forgotten"
 
 
 def show_form() -> Examination | None:
     """Draw the form; return what was found of what it last held, None before anything was examined."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        way = st.segmented_control("How", [_WHOLE, _FIELDS], default=_WHOLE, required=True, key="debugger_way")
+        way = st.segmented_control("Pasted as", [_WHOLE, _FIELDS], default=_WHOLE, required=True, key="debugger_way")
         against = st.segmented_control(
             "Held against", [_LIVE, _OTHER], default=_LIVE, required=True, key="debugger_keys"
         )
-    live = runtime.current().debugger.live_keys()
     if against == _LIVE:
+        live = runtime.current().debugger.live_keys()
         st.caption(f":material/key: {plain(live.origin)}, {len(live.keys)} in it. Every key is tried.")
     with st.form("specimen", border=False):
-        pasted_keys = _ask_keys() if against == _OTHER else None
-        given = _ask_whole() if way == _WHOLE else _ask_fields()
-        if st.form_submit_button("Examine", type="primary", icon=":material/troubleshoot:", key="examine"):
-            st.session_state.pop(_RESULT, None)
-            with shown():
-                material = live if against == _LIVE else _read_keys(pasted_keys)
-                specimen = _read_whole(*given) if way == _WHOLE else _read_fields(*given)
-                st.session_state[_RESULT] = runtime.current().debugger.examine(specimen, material)
+        if against == _OTHER:
+            _ask_keys()
+        if way == _WHOLE:
+            _ask_whole()
+        else:
+            _ask_fields()
+        st.form_submit_button(
+            "Examine",
+            type="primary",
+            icon=":material/troubleshoot:",
+            key="examine",
+            on_click=_examine,
+            args=(way == _WHOLE, against == _LIVE),
+        )
     st.caption(
-        ":material/lock: Nothing that is pasted here leaves this machine, is logged or is stored, unless you save it."
+        ":material/lock: Nothing that is pasted here leaves Lamina Desk, is logged or is stored, unless you save it."
     )
+    if trouble := st.session_state.pop(_TROUBLE, None):
+        st.error(trouble, icon="⚠️")
+    if st.session_state.pop(_PRIVATE, False) and _RESULT not in st.session_state:
+        warn_of_private_key()
     return cast("Examination | None", st.session_state.get(_RESULT))
 
 
-def _ask_whole() -> tuple[str, UploadedFile | None]:
+def _examine(is_whole: bool, by_live: bool) -> None:
+    """Examine what the form holds; as a callback, for only before they are drawn can fields be emptied."""
+    desk = runtime.current().debugger
+    st.session_state.pop(_RESULT, None)
+    try:
+        material = desk.live_keys() if by_live else _read_keys()
+        specimen = _read_whole() if is_whole else _read_fields()
+        st.session_state[_RESULT] = desk.examine(specimen, material)
+    except errors.DeskError as error:
+        st.session_state[_TROUBLE] = describe(error)
+
+
+def _ask_whole() -> None:
     left, right = st.columns([3, 1])
-    text = left.text_area("The webhook", height=150, placeholder=_PLACEHOLDER, key="debugger_whole")
-    file = right.file_uploader(
-        "Or a file with it",
-        key="debugger_file",
-        max_upload_size=4,
-        help=_EXACT,
-    )
-    return text, file
+    left.text_area("The webhook", height=150, placeholder=_PLACEHOLDER, key="debugger_whole")
+    right.file_uploader("Or a file with it", key=_file_key("debugger_file"), max_upload_size=4, help=_EXACT)
 
 
-def _ask_fields() -> tuple[str, str, str, str, UploadedFile | None]:
+def _ask_fields() -> None:
     left, right, file_side = st.columns([1, 2, 1])
-    timestamp = left.text_input(signing.TIMESTAMP_HEADER, key="debugger_timestamp")
-    signature = right.text_input(signing.SIGNATURE_HEADER, key="debugger_signature")
-    request_id = left.text_input(f"{signing.REQUEST_ID_HEADER} (optional)", key="debugger_request_id")
-    body = right.text_area("Body", height=160, key="debugger_body")
-    file = file_side.file_uploader("Or the body as a file", key="debugger_body_file", max_upload_size=4, help=_EXACT)
-    return timestamp, signature, request_id, body, file
+    left.text_input(signing.TIMESTAMP_HEADER, key="debugger_timestamp")
+    right.text_input(signing.SIGNATURE_HEADER, key="debugger_signature")
+    left.text_input(f"{signing.REQUEST_ID_HEADER} (optional)", key="debugger_request_id")
+    right.text_area("Body", height=160, key="debugger_body")
+    file_side.file_uploader("Or the body as a file", key="debugger_body_file", max_upload_size=4, help=_EXACT)
 
 
-def _ask_keys() -> tuple[str, UploadedFile | None]:
+def _ask_keys() -> None:
     left, right = st.columns([3, 1])
-    text = left.text_area(
+    left.text_area(
         "Keys",
         height=110,
         placeholder="JWKS, JWK, PEM, or 32 bytes in base64 or hex. Public keys only.",
         key="debugger_key_text",
     )
-    return text, right.file_uploader("Or a file with keys, DER too", key="debugger_key_file", max_upload_size=1)
+    right.file_uploader("Or a file with keys, DER too", key=_file_key("debugger_key_file"), max_upload_size=1)
 
 
-def _read_keys(pasted: tuple[str, UploadedFile | None] | None) -> KeyMaterial:
-    text, file = pasted or ("", None)
-    return runtime.current().debugger.read_keys(file.getvalue() if file else text)
+def _file_key(name: str) -> str:
+    """Return the name of a field for files, another one once its file must be forgotten."""
+    return f"{name}:{st.session_state.get(_FORGOTTEN, 0)}"
 
 
-def _read_whole(text: str, file: UploadedFile | None) -> Specimen:
+def _read_keys() -> KeyMaterial:
+    text, file = _pasted("debugger_key_text", _file_key("debugger_key_file"))
+    material = runtime.current().debugger.read_keys(file if file is not None else text)
+    if material.holds_private:
+        _forget_private_key("debugger_key_text")
+    return material
+
+
+def _read_whole() -> Specimen:
+    text, file = _pasted("debugger_whole", _file_key("debugger_file"))
     if not text.strip() and file is None:
         raise errors.PasteRefused("Paste a webhook, or choose a file, and examine it then.")
-    return read_pasted(file.getvalue() if file else text)
+    pasted = file if file is not None else text
+    try:
+        return read_pasted(pasted)
+    except errors.PasteRefused:
+        if runtime.current().debugger.read_keys(pasted).holds_private:
+            _forget_private_key("debugger_whole")
+            raise errors.PasteRefused("This is a private key, not a webhook.") from None
+        raise
 
 
-def _read_fields(timestamp: str, signature: str, request_id: str, body: str, file: UploadedFile | None) -> Specimen:
-    if not (timestamp or signature or body or file):
+def _pasted(field: str, file_field: str) -> tuple[str, bytes | None]:
+    """Return the text of a field, and the bytes of the file that was chosen in its place."""
+    file = st.session_state.get(file_field)
+    return st.session_state.get(field) or "", None if file is None else file.getvalue()
+
+
+def _forget_private_key(field: str) -> None:
+    st.session_state[_PRIVATE] = True
+    st.session_state[field] = ""
+    st.session_state[_FORGOTTEN] = st.session_state.get(_FORGOTTEN, 0) + 1
+
+
+def _read_fields() -> Specimen:
+    texts = {
+        name: st.session_state.get(key) or ""
+        for name, key in (
+            (signing.SIGNATURE_HEADER, "debugger_signature"),
+            (signing.TIMESTAMP_HEADER, "debugger_timestamp"),
+            (signing.REQUEST_ID_HEADER, "debugger_request_id"),
+        )
+    }
+    body, file = _pasted("debugger_body", "debugger_body_file")
+    if not (texts[signing.TIMESTAMP_HEADER] or texts[signing.SIGNATURE_HEADER] or body or file is not None):
         raise errors.PasteRefused("Fill in timestamp, signature and body, and examine them then.")
-    named = (
-        (signing.SIGNATURE_HEADER, signature),
-        (signing.TIMESTAMP_HEADER, timestamp),
-        (signing.REQUEST_ID_HEADER, request_id),
-    )
-    content = file.getvalue() if file else body.encode(errors="surrogatepass")
-    specimen = specimen_from(
-        [(name, value) for name, value in named if value], content, exact=file is not None, source="separate fields"
-    )
+    content = file if file is not None else body.encode(errors="surrogatepass")
+    named = [(name, value) for name, value in texts.items() if value]
+    specimen = specimen_from(named, content, exact=file is not None, source="separate fields")
     return replace(specimen, headers=())

@@ -1,24 +1,27 @@
 """What is taken away from an examination: a note, the signed bytes, scripts that verify them, a lasting address."""
 
+from collections.abc import Sequence
+
 import streamlit as st
-from lamina_core.debugger.note import write_note
-from lamina_core.debugger.passage import hexdump
-from lamina_core.debugger.snippets import verifier_snippets
 
 from lamina_core import runtime, signing
+from lamina_core.debugger.facts import Fact
+from lamina_core.debugger.note import write_note
+from lamina_core.debugger.passage import hexdump
 from lamina_core.debugger.records import Examination
-from pages.components import acts, frame, navigation
-from pages.components.messages import plain
+from lamina_core.debugger.snippets import verifier_snippets
+from pages.components import frame, navigation
+from pages.components.messages import plain, shown
 
 _DUMPED = 4_096  # bytes that are shown
 _LANGUAGES = {"Python": "python", "Node": "javascript", "Go": "go", "curl + openssl": "bash"}
 
 
-def show_takeaway(found: Examination, delivery: int | None) -> None:
+def show_takeaway(found: Examination, facts: Sequence[Fact], delivery: int | None) -> None:
     """Draw what can be copied, downloaded or saved."""
     note, script, message, keeping = st.tabs(["Note for a ticket", "Verify elsewhere", "Signed bytes", "Share"])
     with note:
-        _show_note(found, delivery)
+        _show_note(found, facts, delivery)
     with script:
         _show_scripts(found)
     with message:
@@ -27,12 +30,11 @@ def show_takeaway(found: Examination, delivery: int | None) -> None:
         _show_keeping(found, delivery)
 
 
-def _show_note(found: Examination, delivery: int | None) -> None:
-    desk = runtime.current().debugger
+def _show_note(found: Examination, facts: Sequence[Fact], delivery: int | None) -> None:
     link = _address(f"delivery={delivery}") if delivery is not None else None
-    text = write_note(found, [fact.text for fact in desk.read_facts(found.specimen, delivery)], link)
+    text = write_note(found, [fact.text for fact in facts], link)
     st.download_button("webhook.md", text.encode(), "webhook.md", "text/markdown", icon=":material/download:")
-    st.code(text, language="markdown", wrap_lines=True, height=360)
+    st.code(text, language=None, wrap_lines=True, height=360)
 
 
 def _address(query: str) -> str:
@@ -67,8 +69,10 @@ def _show_keeping(found: Examination, delivery: int | None) -> None:
         st.code(_address(f"delivery={delivery}" if delivery is not None else f"saved={saved}"), language=None)
     if saved:
         if st.button("Delete it", icon=":material/delete:", key=f"delete:{saved}"):
-            acts.act("saved", "Deleted", lambda: runtime.current().saved_webhooks.delete(frame.operator(), saved))
-        acts.show_error("saved")
+            with shown():
+                runtime.current().saved_webhooks.delete(frame.operator(), saved)
+                st.toast("Deleted", icon=":material/check:")
+                navigation.open_page("webhook_debugger")
     elif delivery is None:
         _show_saving(found)
 
@@ -81,10 +85,11 @@ def _show_saving(found: Examination) -> None:
     with st.form("saving", border=False):
         title = st.text_input("What it is about", max_chars=200, key="saving_title")
         if st.form_submit_button("Save and share", icon=":material/bookmark_add:"):
-            token = runtime.current().saved_webhooks.save(
-                frame.operator(), found.specimen, found.material, title.strip() or "Untitled", ""
-            )
-            navigation.open_page("webhook_debugger", saved=token)
+            with shown():
+                token = runtime.current().saved_webhooks.save(
+                    frame.operator(), found.specimen, found.material, title.strip() or "Untitled", ""
+                )
+                navigation.open_page("webhook_debugger", saved=token)
 
 
 def show_saved() -> None:

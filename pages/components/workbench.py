@@ -34,11 +34,16 @@ def show_workbench() -> None:
     case = st.pills(
         "Case", list(_CASES), default=Case.VALID, required=True, format_func=_CASES.__getitem__, key="workbench_case"
     )
-    request_id = st.text_input("Request id", value="test-execution-1", key="workbench_request_id")
+    request_id = st.text_input(
+        "Request id",
+        value="test-execution-1",
+        key="workbench_request_id",
+        help="Receivers compare it with the id in the body: change both.",
+    )
     body = st.text_area(
         "Body",
         value=example_body(runtime.current().settings.generation, "test-execution-1"),
-        height=200,
+        height=130,
         key="workbench_body",
     )
     if st.button("Sign", icon=":material/edit_document:", type="primary", key="workbench_sign"):
@@ -74,15 +79,21 @@ def _show_composed(composed: SignedWebhook) -> None:
                 st.session_state[_ANSWER] = describe(error)
     answer = st.session_state.get(_ANSWER)
     if isinstance(answer, SentAnswer):
-        _show_answer(answer)
+        _show_answer(answer, composed.case)
     elif answer:
         st.error(answer, icon="⚠️")
 
 
-def _show_answer(answer: SentAnswer) -> None:
+def _show_answer(answer: SentAnswer, case: Case) -> None:
     if answer.problem:
         st.error(plain(answer.problem), icon=":material/error:")
     if answer.status is not None:
-        st.markdown(f"**HTTP {answer.status}** after {answer.seconds:.2f} s")
+        fits = answer.status // 100 == (2 if case is Case.VALID else 4)
+        badge = (
+            ":green-badge[:material/check: as it should]" if fits else ":red-badge[:material/close: as it should not]"
+        )
+        st.markdown(f"**HTTP {answer.status}** after {answer.seconds:.2f} s {badge}")
         st.code("\n".join(f"{name}: {value}" for name, value in answer.headers), language=None)
         st.code(answer.body or "(no body)", language=None, wrap_lines=True)
+        if answer.is_cut:
+            st.caption("Only the beginning of the answer is shown.")

@@ -230,6 +230,21 @@ def test_a_second_click_on_replay_leads_to_the_execution_however_late_it_comes(
     assert len(httpx.get(desk.sandbox_url + "/sandbox/log").json()["starts"]) == 2
 
 
+def test_a_second_click_while_the_replay_is_being_sent_leads_to_it(make_desk: Callable[..., Desk], page: Page):
+    desk = make_desk(LAMINA_SANDBOX_SPEED="20")
+    open_app(page, desk, "Studio Product Shot")
+    press_start(page)
+    expect_status(page, "completed")
+    page.get_by_role("button", name="Replay").click()
+    expect(page.get_by_text("Unchanged from #1")).to_be_visible(timeout=10 * SECONDS)
+    document = {"fault": "slow", "method": "POST", "path": "/executions", "seconds": 3}
+    httpx.post(desk.sandbox_url + "/sandbox/faults", json=document).raise_for_status()
+    click_twice(page, page.get_by_role("button", name="Replay"), 1_000)
+    page.wait_for_url(re.compile(r"/execution\?id=2$"), timeout=10 * SECONDS)
+    page.wait_for_timeout(3_000)  # for the start to be answered, and one too many to be sent
+    assert len(httpx.get(desk.sandbox_url + "/sandbox/log").json()["starts"]) == 2
+
+
 def test_a_start_whose_screen_was_left_does_not_stop_the_refreshes_of_the_next_one(
     make_desk: Callable[..., Desk], page: Page
 ):

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from lamina_core.debugger.diagnosis import judge
@@ -91,6 +91,7 @@ def test_what_node_signs_is_authentic_and_nothing_near_it_is():
             assert not judge(changed, material, NOW).authentic
 
 
+@settings(deadline=None)
 @given(some.binary(max_size=300), some.integers(0, 10**12), some.binary(min_size=32, max_size=32))
 def test_what_a_key_signed_is_authentic_by_it_alone(body, seconds, seed):
     pair = SigningKey.from_seed("any", seed)

@@ -318,6 +318,7 @@ def test_a_jwk_with_an_x_of_another_kind_is_mended(pair):
             assert (material.keys, material.problem, material.holds_private) == ((), "key_unusable", False)
 
 
+@settings(deadline=None)
 @given(some.binary(min_size=32, max_size=32))
 def test_standard_base64_in_a_jwk_is_usable_only_where_it_is_base64url_too(seed):
     raw = SigningKey.from_seed("", seed).public().raw
@@ -329,6 +330,7 @@ def test_standard_base64_in_a_jwk_is_usable_only_where_it_is_base64url_too(seed)
             assert (raws(material), material.mended) == ([raw], ())
 
 
+@settings(deadline=None)
 @given(some.binary(min_size=32, max_size=32))
 def test_any_key_is_read_in_every_plain_form(seed):
     key = SigningKey.from_seed("k", seed).public()
@@ -422,7 +424,7 @@ def test_a_seed_that_is_no_point_is_not_kept():
 AROUND = ["{}", "{}x", "[{}]", '"{}"', "k={}", '{"d":"{}"}', '{"kty":"OKP","crv":"Ed25519","d":"{}"}', "{}\n{}"]
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(some.binary(min_size=32, max_size=32), some.sampled_from(AROUND))
 def test_no_spelling_of_a_planted_secret_comes_back(seed, around):
     key = Ed25519PrivateKey.from_private_bytes(seed)
@@ -634,13 +636,14 @@ PIECES += ["-----BEGIN ", "PRIVATE KEY-----", "-----END ", "PUBLIC KEY-----", "\
 @given(
     some.one_of(some.binary(max_size=200), some.text(max_size=100), some.lists(some.sampled_from(PIECES)).map("".join))
 )
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 def test_no_input_raises(pasted):
     material = read_keys(pasted)
     assert bool(material.keys) is (material.problem is None)
     assert {mended.cause for mended in material.mended} | {material.problem or "no_key"} <= set(CAUSES)
 
 
+@settings(deadline=None)
 @given(
     some.binary(max_size=120),
     some.sampled_from(["302a300506032b6570032100", "302e020100300506032b657004220420", "30820122", "3082"]),
