@@ -38,7 +38,9 @@ def open_stored() -> tuple[Specimen, KeyMaterial, str]:
     saved = parts.saved_webhooks.open(token)
     if saved is None:
         raise errors.OperationRefused("There is no saved webhook at this address. It may have been deleted.")
-    return saved[0], saved[1] if saved[1].keys else parts.debugger.live_keys(), "A saved webhook"
+    titles = {entry.token: entry.title for entry in parts.saved_webhooks.newest()}
+    material = saved[1] if saved[1].keys else parts.debugger.live_keys()
+    return saved[0], material, titles.get(token, "A saved webhook")
 
 
 def examine_stored() -> tuple[Examination, str]:

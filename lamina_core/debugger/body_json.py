@@ -8,6 +8,7 @@ from lamina_core.debugger import json_text, json_values
 from lamina_core.debugger.json_text import LAYOUTS, Layout, Pieces
 from lamina_core.debugger.records import Variant
 
+Names = tuple[str, ...]
 Named = tuple[str, Pieces]
 
 
@@ -109,19 +110,23 @@ def _in_other_layouts(cause: str, name: str, bare: Pieces, present: Layout | Non
 
 def _of_another_writer(bare: Pieces, present: Layout | None) -> Iterator[Variant]:
     """Give what writers make that differ in several habits, the usual layouts first."""
-    combined: list[tuple[tuple[str, ...], Pieces]] = []
-    for layout in LAYOUTS:
-        for entry in combined or _combine(bare):
-            if layout is LAYOUTS[0]:
-                combined.append(entry)
-            names, pieces = entry
-            if len(names) > (layout is present):  # else it was tried as one habit
-                yield from _write("body_reserialized", ", ".join((layout.name, *names)), pieces, layout)
+    combined: list[tuple[Names, Pieces]] = []
+    for names, pieces in _combine(bare):
+        combined.append((names, pieces))
+        yield from _combined(LAYOUTS[0], names, pieces, present)
+    for layout in LAYOUTS[1:]:
+        for names, pieces in combined:
+            yield from _combined(layout, names, pieces, present)
 
 
-def _combine(bare: Pieces) -> Iterator[tuple[tuple[str, ...], Pieces]]:
+def _combined(layout: Layout, names: Names, pieces: Pieces, present: Layout | None) -> Iterator[Variant]:
+    if len(names) > (layout is present):  # else it was tried as one habit
+        yield from _write("body_reserialized", ", ".join((layout.name, *names)), pieces, layout)
+
+
+def _combine(bare: Pieces) -> Iterator[tuple[Names, Pieces]]:
     """Give what several habits together make, fewest first and one at a time: each takes a while if it is long."""
-    waiting: deque[tuple[tuple[str, ...], Pieces, int]] = deque([((), bare, 0)])
+    waiting: deque[tuple[Names, Pieces, int]] = deque([((), bare, 0)])
     while waiting:
         names, pieces, first = waiting.popleft()
         for place, habit in enumerate(_COMBINED[first:], first + 1):

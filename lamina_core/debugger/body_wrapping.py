@@ -15,7 +15,7 @@ from lamina_core.debugger.records import Variant
 
 _LARGEST = 4_000_000  # bytes that are unpacked
 _LITERAL = 200_000  # characters of Python that are read; its parser needs a hundred bytes for each
-_DEEPEST = 50
+_DEEPEST = 100
 _MOST_CHUNKS = 10_000
 _CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]{1,8})(?:;[^\r\n]{0,200})?\r?\n")
 _BOMS = {
@@ -132,7 +132,7 @@ def vary_character_set(body: bytes) -> Iterator[Variant]:
 def vary_python_text(body: bytes) -> Iterator[Variant]:
     """Turn what Python prints of bytes, text or an object back into the bytes."""
     text = (_text(body) or "").strip()
-    if not text or len(text) > _LITERAL or text[0] not in "b'\"{[(" or _depth(text) > _DEEPEST:
+    if not text or len(text) > _LITERAL or text[0] not in "b'\"{[(" or (text[0] in "{[(" and _depth(text) > _DEEPEST):
         return
     if json_text.take_apart(text):
         return

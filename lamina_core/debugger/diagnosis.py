@@ -6,6 +6,7 @@ A verdict never leans on the search: what only verifies after a change is not au
 from datetime import datetime
 
 from lamina_core import errors, signing
+from lamina_core.api import wire
 from lamina_core.clock import Clock
 from lamina_core.debugger.causes import CAUSES
 from lamina_core.debugger.evidence import indications
@@ -88,7 +89,16 @@ def _cause_of_authentic(specimen: Specimen, material: KeyMaterial, verdicts: Ver
             return "timestamp_milliseconds"
         age = verdicts.age if verdicts.age_at_receipt is None else verdicts.age_at_receipt
         return "stale_timestamp" if (age or 0) > 0 else "future_timestamp"
-    return None
+    return "request_id_mismatch" if _names_another_request(specimen) else None
+
+
+def _names_another_request(specimen: Specimen) -> bool:
+    """Say whether the request id, if there is one, is not the id in the body: the receiver refuses that."""
+    try:
+        report = wire.report_from(wire.data_of(wire.parse_json(specimen.body)))
+    except ValueError:
+        return False
+    return specimen.request_id is not None and wire.clean_text(specimen.request_id) != report.execution_id
 
 
 def _proved(found: Found, effort: Effort) -> Diagnosis:

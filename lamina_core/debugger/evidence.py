@@ -10,6 +10,11 @@ from lamina_core.debugger.search import content_length
 
 Indication = tuple[str, str]  # code, and what was seen
 
+_WORD_FOR_BODY = re.compile(
+    r"\[object \w{1,40}\]|undefined|null|nil|None|System\.Byte\[\]|\[B@[0-9a-f]{1,8}|<Buffer[^>]{0,200}>"
+    r"|<[^<>]{1,200} at 0x[0-9a-fA-F]{1,16}>"
+)
+_SHORTEST = 8  # bytes: less is a word that happens to read as hex or base64
 _LOST = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -33,7 +38,7 @@ def _of_signature(signature: str | None) -> Iterator[Indication]:
     text = (signature or "").strip()
     if re.fullmatch("[0-9a-fA-F]{128}", text):
         return
-    bare = re.sub(r"[\s'\"]+|^0x", "", text)[:10_000]
+    bare = re.sub(r"[\s'\"]+", "", header_values.PREFIX.sub("", text[:10_000]))
     if re.fullmatch("[0-9a-fA-F]+", bare) and len(bare) != 64:
         size, seen = len(bare) / 2, f"{len(bare)} hex digits, {len(bare) / 2:g} bytes; a signature has 128, 64 bytes."
     else:
@@ -43,7 +48,7 @@ def _of_signature(signature: str | None) -> Iterator[Indication]:
         seen = f"{len(bare)} characters; {size} bytes, read as {encoding}." if encoding else f"{len(bare)} characters."
     if size == 32:
         yield "signature_of_32_bytes", seen
-    elif not size:
+    elif size < _SHORTEST:
         yield "malformed_signature", seen
     elif size != 64:
         yield "signature_cut" if size < 64 else "signature_too_long", seen
@@ -64,18 +69,18 @@ def _of_body(specimen: Specimen) -> Iterator[Indication]:
         return
     if length is not None and length > len(body):
         yield "body_truncated", f"Content-Length {length:,} and body {len(body):,} bytes."
-    text = body.decode(errors="replace")
+    text, is_cut = _decode(body)
+    if _WORD_FOR_BODY.fullmatch(text.strip()):
+        yield "body_not_kept", f"It reads {text.strip()}."
+    if length is None and (is_cut or _breaks_off(text)):
+        yield "body_truncated", "It breaks off within a character." if is_cut else "The JSON breaks off before its end."
     if _LOST in text:
         yield (
             "body_characters_lost",
             f"{text.count(_LOST):,} characters cannot be read as UTF-8, or stand for lost ones.",
         )
-    if text.strip() in {"[object Object]", "undefined", "null", "None", "System.Byte[]", "<Buffer>"}:
-        yield "body_not_kept", f"It reads {text.strip()}."
     pieces = json_text.take_apart(text)
     if pieces is None:
-        if length is None and _breaks_off(text):
-            yield "body_truncated", "The JSON breaks off before its end."
         return
     if any(re.fullmatch(r"-?[1-9]\d{16,}", piece) and piece.endswith("00") for piece in pieces):
         yield "body_numbers", "A number of more than 16 digits ends in zeros, as JavaScript rounds them."
@@ -84,6 +89,15 @@ def _of_body(specimen: Specimen) -> Iterator[Indication]:
         yield "body_keys_reordered", "All keys are in the order of the alphabet, which Lamina's are not."
     if json_text.find_layout(pieces) not in {json_text.LAYOUTS[0], None}:
         yield "body_reformatted", "It is written with white space; Lamina writes none."
+
+
+def _decode(body: bytes) -> tuple[str, bool]:
+    """Return the text, and whether its last character is cut off."""
+    try:
+        return body.decode(), False
+    except UnicodeDecodeError as error:
+        is_cut = error.reason == "unexpected end of data"
+        return body[: error.start if is_cut else None].decode(errors="replace"), is_cut
 
 
 def _breaks_off(text: str) -> bool:

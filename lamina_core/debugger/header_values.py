@@ -12,9 +12,13 @@ from lamina_core.debugger.records import Specimen, Variant
 
 _SIGNATURE_BYTES = 64
 _LONGEST = 2_000  # characters of a header's value that are looked at
-_PREFIX = re.compile(r"(?i)^\s*['\"]?\s*(?:0x|\\x|[a-z][a-z0-9_.-]{0,30}\s*[=:,]\s*|v1a?\s+|bearer\s+|ed25519\s+)")
-_DECORATION = re.compile(r"[\s'\":\-\u200b\u200e\ufeff<>{}\[\]();]+|\\[nrt]|%0[AaDd]|%20")
+PREFIX = re.compile(r"(?i)^\s*['\"]?\s*(?:0x|\\x|[a-z][a-z0-9_.-]{0,30}\s*[=:,]\s*|v1a?\s+|bearer\s+|ed25519\s+)")
+_DECORATION = re.compile(r"^\s*b(?=['\"])|[\s'\":\-\u200b\u200e\ufeff<>{}\[\]();]+|\\[nrt]|%0[AaDd]|%20")
 _NEIGHBOURS = 300  # seconds, each way: the longest that attempts of one webhook can lie apart
+_NAMES = {
+    name.lower()
+    for name in (signing.SIGNATURE_HEADER, signing.TIMESTAMP_HEADER, signing.REQUEST_ID_HEADER, signing.USER_ID_HEADER)
+}
 _QUARTER = 900  # seconds: time zones differ by quarters of an hour
 _FARTHEST = 14 * 3600
 
@@ -45,16 +49,16 @@ def _read_signature(text: str, *, as_given: bool = False) -> Iterator[Variant]:
     text = text[:_LONGEST]
     plain = text.strip()
     bare = _DECORATION.sub("", text)
-    unprefixed = _PREFIX.sub("", text).strip(" '\"")
+    unprefixed = PREFIX.sub("", text).strip(" '\"")
     first = re.split(r"[,;\s]+", plain)[0]
-    readings = [("signature_prefix", unprefixed), ("signature_doubled", first), ("signature_decorated", bare)]
+    readings = [("signature_decorated", bare), ("signature_prefix", unprefixed), ("signature_doubled", first)]
     readings += [("signature_prefix", _DECORATION.sub("", unprefixed)), ("signature_doubled", plain[: len(plain) // 2])]
     readings += [("signature_doubled", part) for part in re.split(r"[,;\s]+", plain)[1:4]]
     seen: set[bytes] = set() if as_given or not re.fullmatch("[0-9a-fA-F]{128}", text) else {bytes.fromhex(text)}
     for cause, reading in [("signature_decorated", plain), *readings]:
         for encoding, raw in decode_signature(reading):
-            causes = cause if encoding == "hex" or reading != plain else "signature_base64"
-            for found, detail in _unpack(raw, causes, encoding):
+            known = cause if encoding == "hex" or cause != "signature_decorated" else "signature_base64"
+            for found, detail in _unpack(raw, known, encoding):
                 if len(found) == _SIGNATURE_BYTES and found not in seen:
                     seen.add(found)
                     yield Variant(detail[0], detail[1], found)
@@ -168,7 +172,7 @@ def _moved(specimen: Specimen, name: str, wanted: str) -> str:
     lower, word = name.lower(), wanted.rpartition("-")[2].lower()
     if lower == wanted.lower():
         return "signature_duplicate_header" if wanted == signing.SIGNATURE_HEADER else "timestamp_other_header"
-    if lower.startswith("x-lamina-webhook-"):
+    if lower in _NAMES:
         return "headers_swapped"
     is_named_so = word in lower and not (wanted == signing.TIMESTAMP_HEADER and specimen.timestamp)
     return "header_renamed" if is_named_so or wanted == signing.SIGNATURE_HEADER else "timestamp_other_header"

@@ -13,12 +13,14 @@ _PIECE = re.compile(
     r'[ \t\r\n]+|[{}\[\],:]|"[^"\\]*+(?:\\.[^"\\]*+)*+"|-?[0-9][0-9.eE+-]*|true|false|null|NaN|-?Infinity|(.)',
     re.DOTALL,
 )
-_ESCAPES = re.compile(r"(?:\\u[0-9a-fA-F]{4})++|\\.", re.DOTALL)
-_ESCAPE = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.", re.DOTALL)
-_MARKUP = "<>&'+`\"\u2028\u2029"
+# What is left alone is matched in long runs: a call for each escape would take seconds.
+_UNICODE_ESCAPES = re.compile(r"((?:\\u[0-9a-fA-F]{4})++)|(?:\\[^u][^\\]*+)++", re.DOTALL)
+_SLASH_ESCAPES = re.compile(r"(\\/)|(?:\\[^/][^\\]*+)++", re.DOTALL)
+_MARKUP_CODES = "00(?:2[267bB]|3[cCeE]|60)|202[89]"
+_MARKUP_ESCAPES = re.compile(rf"\\u({_MARKUP_CODES})|(?:\\(?!u(?:{_MARKUP_CODES})).[^\\]*+)++", re.DOTALL)
 _SHORT = {"\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r", '"': '\\"'}
 _DEEPEST = 200  # levels: indenting what is deeper would cost the square of its size
-_MOST_PIECES = 200_000
+_MOST_PIECES = 300_000
 _SAMPLE = 20  # pieces by which most layouts can be told apart
 _LONGEST = 2_000_000  # characters of white space that are written
 
@@ -117,18 +119,13 @@ def find_layout(pieces: Sequence[str]) -> Layout | None:
 
 
 def _map_strings(pieces: Sequence[str], change: Callable[[str], str]) -> Pieces:
-    changed = {piece: change(piece) for piece in set(pieces) if piece[0] == '"'}
-    return tuple(changed.get(piece, piece) for piece in pieces)
+    changed = {piece: new for piece in set(pieces) if piece[0] == '"' and (new := change(piece)) != piece}
+    return tuple(changed.get(piece, piece) for piece in pieces) if changed else tuple(pieces)
 
 
 def _escape(characters: str, *, capital: bool = False) -> str:
     units = characters.encode("utf-16-be", "surrogatepass").hex()
-    return re.sub("(....)", r"\\u\1", units.upper() if capital else units)
-
-
-def _character(escape: str) -> str:
-    units = bytes.fromhex(escape.replace("\\u", ""))
-    return units.decode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{unit}" for unit in re.findall("....", units.upper() if capital else units))
 
 
 def escape_unicode(pieces: Sequence[str], *, capital: bool = False) -> Pieces:
@@ -144,25 +141,22 @@ def unescape_unicode(pieces: Sequence[str]) -> Pieces:
     """Write escaped characters beyond ASCII as themselves, control characters shortly, both as JavaScript does."""
 
     def replace(found: re.Match[str]) -> str:
-        run = found.group()
-        if not run.startswith("\\u"):
-            return run
-        characters = _character(run)
-        if min(characters) > "\x7e" and not re.search("[\ud800-\udfff]", characters):
-            return characters
-        return _ESCAPE.sub(_write_shortly, run)
+        return _write_shortly(found[1]) if found[1] else found[0]
 
-    return _map_strings(pieces, lambda text: _ESCAPES.sub(replace, text) if "\\u" in text else text)
+    return _map_strings(pieces, lambda text: _UNICODE_ESCAPES.sub(replace, text) if "\\u" in text else text)
 
 
-def _write_shortly(found: re.Match[str]) -> str:
-    escape = found.group()
-    character = _character(escape)
-    if character < " ":
-        return _SHORT.get(character, escape.lower())
-    if "\ud800" <= character <= "\udfff":
-        return escape.lower()
-    return character if character > "\x7e" else escape
+def _write_shortly(escapes: str) -> str:
+    """Write escapes as JavaScript would; those of ASCII, and halves of surrogate pairs, stay escapes."""
+    written, at = [], 0
+    for character in bytes.fromhex(escapes.replace("\\u", "")).decode("utf-16-be", "surrogatepass"):
+        escape = escapes[at : at + 6]
+        at += 12 if character > "\uffff" else 6
+        if character < " " or "\ud800" <= character <= "\udfff":
+            written.append(_SHORT.get(character, escape.lower()))
+        else:
+            written.append(character if character > "\x7e" else escape)
+    return "".join(written)
 
 
 def escape_slashes(pieces: Sequence[str]) -> Pieces:
@@ -172,10 +166,11 @@ def escape_slashes(pieces: Sequence[str]) -> Pieces:
 
 def unescape_slashes(pieces: Sequence[str]) -> Pieces:
     r"""Write \/ as /."""
-    return _map_strings(
-        pieces,
-        lambda text: _ESCAPE.sub(lambda found: found.group().replace("\\/", "/"), text) if "\\/" in text else text,
-    )
+
+    def replace(found: re.Match[str]) -> str:
+        return "/" if found[1] else found[0]
+
+    return _map_strings(pieces, lambda text: _SLASH_ESCAPES.sub(replace, text) if "\\/" in text else text)
 
 
 def escape_markup(pieces: Sequence[str], characters: str = "<>&", *, capital: bool = False) -> Pieces:
@@ -192,9 +187,9 @@ def unescape_markup(pieces: Sequence[str]) -> Pieces:
     """Write escaped characters that mean something in HTML as themselves."""
 
     def replace(found: re.Match[str]) -> str:
-        escape = found.group()
-        if len(escape) != 6 or _character(escape) not in _MARKUP:
-            return escape
-        return _SHORT.get(_character(escape), _character(escape))
+        if not found[1]:
+            return found[0]
+        character = chr(int(found[1], 16))
+        return _SHORT.get(character, character)
 
-    return _map_strings(pieces, lambda text: _ESCAPE.sub(replace, text) if "\\u" in text else text)
+    return _map_strings(pieces, lambda text: _MARKUP_ESCAPES.sub(replace, text) if "\\u" in text else text)

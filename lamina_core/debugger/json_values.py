@@ -16,7 +16,8 @@ LAMINA_ORDER = (
     *("data", "executionId", "runId", "id", "workflowId", "workflowName", "label", "type", "value", "status"),
     *("outputs", "error", "errorMessage", "startedAt", "completedAt", "createdAt", "progress", "quality"),
     *("totalOutputs", "completedOutputs", "failedOutputs", "percentComplete", "score", "threshold", "passed"),
-    *("attempts", "timeout"),
+    *("attempts", "timeout", "mimeType", "contentDescription", "compatibleInputTypes", "suggestedNextSteps"),
+    *("canChainAs", "platformsOptimized", "dimensions", "width", "height", "durationSeconds"),
 )
 _LAMINA_PLACE = {name: place for place, name in enumerate(LAMINA_ORDER)}
 

@@ -54,12 +54,20 @@ def _hashed(name: str, new: Callable[[bytes], "hashlib._Hash"]) -> list[Joining]
     return [
         Joining("message_hashed", f"signed: {name} of the {what}, {form}", wrap(digest))
         for form, digest in digests.items()
-        for what, wrap in (("body", _of_body), ("message", _of_whole))
+        for what, wrap in (
+            ("body after the timestamp", _of_body),
+            ("body alone", _of_body_alone),
+            ("message", _of_whole),
+        )
     ]
 
 
 def _of_body(digest: Callable[[bytes], bytes]) -> Callable[[bytes, bytes], bytes]:
     return lambda timestamp, body: timestamp + b"." + digest(body)
+
+
+def _of_body_alone(digest: Callable[[bytes], bytes]) -> Callable[[bytes, bytes], bytes]:
+    return lambda _timestamp, body: digest(body)
 
 
 def _of_whole(digest: Callable[[bytes], bytes]) -> Callable[[bytes, bytes], bytes]:

@@ -12,6 +12,7 @@ from lamina_core.debugger.records import Specimen, specimen_from
 _REQUEST_LINE = re.compile(rb"[A-Z]{3,10} (?:\S{1,8000} HTTP/[0-9.]{1,3}|(?:/|https?://)\S{0,8000})[ \r]*+")
 _STATUS_LINE = re.compile(rb"HTTP/[0-9.]{1,3} [0-9]{3}")
 _BODY_LABEL = re.compile(rb"[ \t]*+(?:raw|request)?[ _-]?(?:body|payload)[ \t]*+[:=]", re.IGNORECASE)
+_BYTES = re.compile(rb"\s*+(?:b['\"]|<Buffer )")
 _QUOTED = re.compile("(['\"]).*\\1,?", re.DOTALL)
 MOST_LINES = 20_000
 _BOM = b"\xef\xbb\xbf"
@@ -49,7 +50,8 @@ def read_header_lines(raw: bytes, *, exact: bool) -> Specimen | None:
     head = _read_head(raw, _skip_blank(raw), has_request_line=False)
     if head is None or not looks_like_headers(head.headers):
         return None
-    if all(_QUOTED.fullmatch(value) for _, value in head.headers) or _BODY_LABEL.match(raw, head.body_at):
+    printed = _BODY_LABEL.match(raw, head.body_at) or (not exact and _BYTES.match(raw, head.body_at))
+    if printed or all(_QUOTED.fullmatch(value) for _, value in head.headers):
         return None  # a program's way of printing them
     return _specimen(raw, head, exact=exact, source="HTTP headers and a body")
 

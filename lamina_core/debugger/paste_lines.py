@@ -22,6 +22,9 @@ _ANYWHERE = re.compile(r"""\b(x-lamina-[\w-]++|http_x_lamina_\w++)["'`]?\]?[ \t]
 _BODY = re.compile(
     r"""[ \t]*+\[?["'`]?(?:raw|request|req)?[ _.-]?(?:body|payload)["'`]?\]?[ \t]*+(?:=>|[:=])""", re.IGNORECASE
 )
+_BLANK = re.compile(r"[ \t]?(?:\r?\n)?")
+_BYTES = re.compile(r"""b["']|<Buffer """)
+_PRINTED = re.compile(r"""b?["'`]|<Buffer |<[0-9a-f]{2}[ >]""")
 _QUOTES = "\"'`"
 
 
@@ -93,13 +96,14 @@ def _pair(line: str) -> tuple[str, str] | None:
 
 
 def _read_body(text: str, at: int, *, labelled: bool) -> Body:
-    if not labelled:
-        return Body(text[at:].encode())
-    at = re.compile(r"[ \t]?(?:\r?\n)?").match(text, at).end()  # type: ignore[union-attr]
-    if re.compile(r"""b?["'`]|<Buffer|<[0-9a-f]{2}[ >]""").match(text, at):
+    """Return the body from here on, out of quotes where a program printed it; without a label only bytes are."""
+    blank = _BLANK.match(text, at)
+    start = blank.end() if blank else at
+    if (_PRINTED if labelled else _BYTES).match(text, start):
         try:
-            literal = LiteralReader(text).read(at)
+            literal = LiteralReader(text).read(start)
         except Unreadable:
-            return Body(text[at:].encode())
-        return body_of(literal.value, cut=literal.value in literal.cut)
-    return Body(text[at:].encode())
+            pass
+        else:
+            return body_of(literal.value, cut=literal.value in literal.cut)
+    return Body(text[start if labelled else at :].encode())

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from lamina_core import errors
 from lamina_core.debugger.paste_kinds import Call, Number, Table, Value, Word
-from lamina_core.debugger.paste_text import join_surrogates, unescape
+from lamina_core.debugger.paste_text import unescape
 
 _MOST_TOKENS = 200_000
 _BEGINNING = 10  # tokens that it costs to begin a literal
@@ -270,9 +270,9 @@ class LiteralReader:
             self._manners.add("code")
         if text[0] == "`" and "${" in inside:
             raise Unreadable("a template with ${...}, whose value is not in the text")
-        plain = inside if "r" in prefix or "\\" not in inside else unescape(text, inside)
+        plain = inside if "r" in prefix else unescape(text, inside)
         if "b" not in prefix:
-            return join_surrogates(plain)
+            return plain
         try:
             return plain.encode("latin-1")
         except UnicodeEncodeError:

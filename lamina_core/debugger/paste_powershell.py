@@ -1,6 +1,7 @@
 """PowerShell's Invoke-WebRequest and Invoke-RestMethod, as browsers copy them and people write them."""
 
 import re
+from collections.abc import Iterator
 
 from lamina_core import errors
 from lamina_core.debugger.paste_shapes import Pairs, is_header_name
@@ -12,8 +13,7 @@ _COMMAND = re.compile(r"\b(?:Invoke-WebRequest|Invoke-RestMethod|iwr|irm)\b", re
 _BEGINNING = re.compile(r"(?:PS [^>\n]{0,200}>)?\s*+(?:\$\w++(?:\.\w++)*+\s*+=|Invoke-|iwr\b|irm\b)", re.IGNORECASE)
 _TOKEN = re.compile(
     r"""
-      @'[ ]*+\r?\n(?P<here>(?:(?!\r?\n'@).)*+)\r?\n'@
-    | @"[ ]*+\r?\n(?P<dear>(?:(?!\r?\n"@).)*+)\r?\n"@
+      @(?P<here>['"])[ ]*+\r?\n
     | '(?P<single>[^']*+(?:''[^']*+)*+)'
     | "(?P<double>[^"`]*+(?:(?:`.|"")[^"`]*+)*+)"
     | (?<!\S)-(?P<parameter>[A-Za-z]++)
@@ -51,23 +51,38 @@ def _sort(text: str) -> dict[str, list[str]]:
     """Return the strings that follow each parameter; a variable stands for those that were assigned to it."""
     slots: dict[str, list[str]] = {}
     filling: list[str] = []
-    for match in _TOKEN.finditer(text):
-        kind = match.lastgroup
+    for kind, content in _strings(text):
         if kind == "parameter":
-            filling = slots.setdefault(match["parameter"].lower(), [])
+            filling = slots.setdefault(content, [])
         elif kind == "assigned":
-            filling = slots[match["variable"].lower()] = []
+            filling = slots[content] = []
         elif kind == "variable":
-            filling += slots.get(match["variable"].lower(), [])[: max(_MOST_STRINGS - len(filling), 0)]
-        elif kind is not None:
-            filling.append(_content(kind, match[kind]))
+            filling += slots.get(content, [])[: max(_MOST_STRINGS - len(filling), 0)]
+        else:
+            filling.append(content)
     return slots
 
 
-def _content(kind: str, inside: str) -> str:
-    if kind == "single":
-        return inside.replace("''", "'")
-    return undo_backticks(inside) if kind in {"double", "dear"} else inside
+def _strings(text: str) -> Iterator[tuple[str, str]]:
+    """Give parameters, variables and strings with their content, in their order."""
+    at = 0
+    while match := _TOKEN.search(text, at):
+        at, kind = match.end(), match.lastgroup or ""
+        if kind == "here":
+            end = text.find(f"\n{match[kind]}@", at - 1)
+            if end < 0:
+                return
+            content = text[at:end].removesuffix("\r")
+            yield kind, content if match[kind] == "'" else undo_backticks(content)
+            at = end + 3
+        elif kind == "single":
+            yield kind, match[kind].replace("''", "'")
+        elif kind == "double":
+            yield kind, undo_backticks(match[kind])
+        elif kind == "bare":
+            yield kind, match[kind]
+        else:
+            yield kind, match["parameter" if kind == "parameter" else "variable"].lower()
 
 
 def _pair(strings: list[str]) -> Pairs:

@@ -125,7 +125,8 @@ def split_bash(text: str) -> list[Command]:
         elif kind == "other" and piece in {"'", '"'}:
             raise _refuse_quote("double" if piece == '"' else "single")
         elif kind == "other" and piece == "$":
-            unknown |= set(_EXPANSION.findall(text[match.start() : match.start() + 80])[:1])
+            if found := _EXPANSION.match(text, match.start(), match.start() + 80):
+                unknown.add(found.group(1))
             words.add(piece.encode())
         elif kind not in {"comment", "joined"}:
             words.add(piece.encode())
@@ -160,7 +161,7 @@ def _ansi(inside: str) -> bytes:
             named = part.replace("\\e", "\x1b").replace("\\E", "\x1b")
             named = re.sub(r"\\([^nrtabfvuU'\"?])", r"\\\\\1", named)  # bash leaves the backslash of any other
             named = re.sub(r"\\(?:u([0-9a-fA-F]{1,4})|U([0-9a-fA-F]{1,8}))", _widen, named)
-            written.append(join_surrogates(unescape(f"'{named}'", named)).encode())
+            written.append(unescape(f"'{named}'", named).encode())
     return b"".join(written)
 
 

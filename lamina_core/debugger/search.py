@@ -38,6 +38,7 @@ _LARGEST_IN_PAIRS = 256_000  # bytes of a body; all ways of writing it are held 
 _FAR = {"timestamp_neighbour", "timestamp_time_zone"}
 
 _TEXT = (vary_ends, vary_line_ends, vary_bom)
+_CHARACTERS = (vary_mojibake, vary_normal_form)  # what may have gone wrong before the body was parsed
 _WRAPPINGS = (
     *(vary_double_encoding, vary_base64, vary_url_encoding, vary_entities, vary_mojibake, vary_character_set),
     *(vary_normal_form, vary_quotes, vary_compression, vary_chunks, vary_python_text, vary_data),
@@ -216,12 +217,14 @@ class Search:
             yield from map(first.with_body, usual + bodies)
             yield from map(first.with_joining, self._joinings)
         for first in map(base.with_body, usual):
-            yield from (first.with_body(second) for vary in _TEXT for second in vary(first.body))
+            yield from (first.with_body(second) for vary in (*_TEXT, *_CHARACTERS) for second in vary(first.body))
         for first in map(base.with_body, bodies):
+            if len(first.body) > _LARGEST_IN_PAIRS:
+                continue  # it was compressed
             yield from map(first.with_body, self._bodies(first.body))
             yield from map(first.with_body, itertools.islice(vary_json(first.body), _USUAL_JSON))
-        for joined in map(base.with_joining, self._joinings):
-            yield from map(joined.with_body, usual + bodies)
+        for joining in self._joinings:
+            yield from (base.with_body(variant).with_joining(joining) for variant in usual + bodies)
 
     def _elsewhere_too(self, first: _Attempt) -> Iterator[_Attempt]:
         if first.changes[-1].part == "signature":

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import streamlit as st
+from streamlit.navigation.page import StreamlitPage
 
 from lamina_core import signing
 from lamina_core.debugger.causes import CAUSES
@@ -26,16 +27,17 @@ _LANGUAGES = {"Python": "python", "Node": "javascript"}
 
 def show_verdicts(found: Examination) -> None:
     """Draw the three verdicts beside each other, never one for all."""
-    verdicts = found.verdicts
+    verdicts, material = found.verdicts, found.material
+    if material.holds_private:
+        warn_of_private_key()
     with st.container(horizontal=True):
         _show_verdict("well-formed", "not well-formed", verdicts.well_formed)
         _show_verdict("authentic", "not authentic as received", verdicts.authentic)
         _show_verdict("fresh", "not fresh", verdicts.fresh)
     lines = [*map(plain, verdicts.problems), _tell_key(found), _tell_age(found)]
-    lines += [plain(remark) for remark in (*found.specimen.remarks, *found.material.remarks)]
+    on_keys = material.remarks[1:] if material.holds_private else material.remarks  # the first says what is said above
+    lines += [plain(remark) for remark in (*found.specimen.remarks, *on_keys)]
     st.caption("  \n".join(filter(None, lines)))
-    if found.material.holds_private:
-        warn_of_private_key()
 
 
 def warn_of_private_key() -> None:
@@ -84,7 +86,7 @@ def show_cause(found: Examination) -> None:
     diagnosis = found.diagnosis
     if diagnosis.certainty is None:
         if not found.verdicts.authentic:
-            st.warning(plain(diagnosis.explanation), icon=":material/search_off:")
+            st.warning(plain(_tell_more(diagnosis)), icon=":material/search_off:")
             _show_tried(found)
         return
     icon, colour, meaning = _CERTAINTY[diagnosis.certainty]
@@ -112,7 +114,7 @@ def _tell_effort(found: Examination) -> str:
     diagnosis = found.diagnosis
     if diagnosis.certainty is Certainty.INDICATED or found.verdicts.authentic:
         return ""
-    return f"; found after {diagnosis.tried:,} combinations in {diagnosis.seconds:.1f} s"
+    return f"; found after {diagnosis.tried:,} combinations"
 
 
 def _tell_more(diagnosis: Diagnosis) -> str:
@@ -120,6 +122,8 @@ def _tell_more(diagnosis: Diagnosis) -> str:
     more = diagnosis.explanation
     for code in diagnosis.causes:
         more = more.replace(CAUSES[code].title, "")
+    if diagnosis.certainty is not Certainty.VERIFIED and diagnosis.tried and not diagnosis.complete:
+        more += " The time was up before all pairs of mistakes were tried."
     return "" if diagnosis.changes else more.strip()
 
 
@@ -137,8 +141,6 @@ def _show_change(change: Change) -> None:
 
 def _show_tried(found: Examination) -> None:
     diagnosis = found.diagnosis
-    if diagnosis.tried and not diagnosis.complete:
-        st.caption("The time was up before all pairs of mistakes were tried.")
     sides = (("What remains", diagnosis.remaining), ("Ruled out", diagnosis.ruled_out))
     for column, (title, lines) in zip(st.columns(2), sides, strict=True):
         if lines:
@@ -162,6 +164,10 @@ def show_facts(facts: Sequence[Fact]) -> None:
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.markdown(f"{_FITS[fact.fits]} {plain(fact.text)}", width="content")
                 if fact.execution is not None:
-                    st.page_link(pages["execution"], label="Open", query_params={"id": str(fact.execution)})
+                    _link(pages["execution"], id=str(fact.execution))
                 if fact.delivery is not None:
-                    st.page_link(pages["webhook_debugger"], label="Open", query_params={"delivery": str(fact.delivery)})
+                    _link(pages["webhook_debugger"], delivery=str(fact.delivery))
+
+
+def _link(page: StreamlitPage, **params: str) -> None:
+    st.page_link(page, label="Open", icon=":material/arrow_forward:", query_params=params)

@@ -18,7 +18,7 @@ _PLACEHOLDER = (
     "an API Gateway event, a fetch() call…"
 )
 _EXACT = "A file keeps the exact bytes; pasted text cannot prove that nothing was changed by copying it."
-_RESULT, _TROUBLE, _PRIVATE, _FORGOTTEN = "examined", "examine_trouble", "private_key_pasted", "key_files_forgotten"
+_RESULT, _TROUBLE, _PRIVATE = "examined", "examine_trouble", "private_key_pasted"  # keys of the session's state
 
 
 def show_form() -> Examination | None:
@@ -57,7 +57,7 @@ def show_form() -> Examination | None:
 
 
 def _examine(is_whole: bool, by_live: bool) -> None:
-    """Examine what the form holds; as a callback, for only before they are drawn can fields be emptied."""
+    """Examine what the form holds; as a callback, for only before they are drawn can fields be changed."""
     desk = runtime.current().debugger
     st.session_state.pop(_RESULT, None)
     try:
@@ -70,8 +70,8 @@ def _examine(is_whole: bool, by_live: bool) -> None:
 
 def _ask_whole() -> None:
     left, right = st.columns([3, 1])
-    left.text_area("The webhook", height=150, placeholder=_PLACEHOLDER, key="debugger_whole")
-    right.file_uploader("Or a file with it", key=_file_key("debugger_file"), max_upload_size=4, help=_EXACT)
+    left.text_area("The webhook", height=150, placeholder=_PLACEHOLDER, key=_key("whole", "text"))
+    right.file_uploader("Or a file with it", key=_key("whole", "file"), max_upload_size=4, help=_EXACT)
 
 
 def _ask_fields() -> None:
@@ -79,8 +79,8 @@ def _ask_fields() -> None:
     left.text_input(signing.TIMESTAMP_HEADER, key="debugger_timestamp")
     right.text_input(signing.SIGNATURE_HEADER, key="debugger_signature")
     left.text_input(f"{signing.REQUEST_ID_HEADER} (optional)", key="debugger_request_id")
-    right.text_area("Body", height=160, key="debugger_body")
-    file_side.file_uploader("Or the body as a file", key="debugger_body_file", max_upload_size=4, help=_EXACT)
+    right.text_area("Body", height=160, key=_key("body", "text"))
+    file_side.file_uploader("Or the body as a file", key=_key("body", "file"), max_upload_size=4, help=_EXACT)
 
 
 def _ask_keys() -> None:
@@ -89,26 +89,29 @@ def _ask_keys() -> None:
         "Keys",
         height=110,
         placeholder="JWKS, JWK, PEM, or 32 bytes in base64 or hex. Public keys only.",
-        key="debugger_key_text",
+        key=_key("keys", "text"),
     )
-    right.file_uploader("Or a file with keys, DER too", key=_file_key("debugger_key_file"), max_upload_size=1)
+    right.file_uploader("Or a file with keys, DER too", key=_key("keys", "file"), max_upload_size=1)
 
 
-def _file_key(name: str) -> str:
-    """Return the name of a field for files, another one once its file must be forgotten."""
-    return f"{name}:{st.session_state.get(_FORGOTTEN, 0)}"
+def _key(pair: str, kind: str) -> str:
+    """Return the key of a field for text or for a file, another one once what was in it must be forgotten.
+
+    To empty the field would not do: Streamlit keeps what the browser sent of a field until it sends anew.
+    """
+    return f"debugger_{pair}_{kind}:{st.session_state.get(f'forgotten_{pair}', 0)}"
 
 
 def _read_keys() -> KeyMaterial:
-    text, file = _pasted("debugger_key_text", _file_key("debugger_key_file"))
+    text, file = _pasted("keys")
     material = runtime.current().debugger.read_keys(file if file is not None else text)
     if material.holds_private:
-        _forget_private_key("debugger_key_text")
+        _forget_private_key("keys")
     return material
 
 
 def _read_whole() -> Specimen:
-    text, file = _pasted("debugger_whole", _file_key("debugger_file"))
+    text, file = _pasted("whole")
     if not text.strip() and file is None:
         raise errors.PasteRefused("Paste a webhook, or choose a file, and examine it then.")
     pasted = file if file is not None else text
@@ -116,21 +119,20 @@ def _read_whole() -> Specimen:
         return read_pasted(pasted)
     except errors.PasteRefused:
         if runtime.current().debugger.read_keys(pasted).holds_private:
-            _forget_private_key("debugger_whole")
+            _forget_private_key("whole")
             raise errors.PasteRefused("This is a private key, not a webhook.") from None
         raise
 
 
-def _pasted(field: str, file_field: str) -> tuple[str, bytes | None]:
+def _pasted(pair: str) -> tuple[str, bytes | None]:
     """Return the text of a field, and the bytes of the file that was chosen in its place."""
-    file = st.session_state.get(file_field)
-    return st.session_state.get(field) or "", None if file is None else file.getvalue()
+    file = st.session_state.get(_key(pair, "file"))
+    return st.session_state.get(_key(pair, "text")) or "", None if file is None else file.getvalue()
 
 
-def _forget_private_key(field: str) -> None:
+def _forget_private_key(pair: str) -> None:
     st.session_state[_PRIVATE] = True
-    st.session_state[field] = ""
-    st.session_state[_FORGOTTEN] = st.session_state.get(_FORGOTTEN, 0) + 1
+    st.session_state[f"forgotten_{pair}"] = st.session_state.get(f"forgotten_{pair}", 0) + 1
 
 
 def _read_fields() -> Specimen:
@@ -142,7 +144,7 @@ def _read_fields() -> Specimen:
             (signing.REQUEST_ID_HEADER, "debugger_request_id"),
         )
     }
-    body, file = _pasted("debugger_body", "debugger_body_file")
+    body, file = _pasted("body")
     if not (texts[signing.TIMESTAMP_HEADER] or texts[signing.SIGNATURE_HEADER] or body or file is not None):
         raise errors.PasteRefused("Fill in timestamp, signature and body, and examine them then.")
     content = file if file is not None else body.encode(errors="surrogatepass")

@@ -66,7 +66,8 @@ def _show_keeping(found: Examination, delivery: int | None) -> None:
     saved = st.query_params.get("saved", "")
     if delivery is not None or saved:
         st.markdown("Who can open this desk can open this address:")
-        st.code(_address(f"delivery={delivery}" if delivery is not None else f"saved={saved}"), language=None)
+        address = _address(f"delivery={delivery}" if delivery is not None else f"saved={saved}")
+        st.code(address, language=None, wrap_lines=True)
     if saved:
         if st.button("Delete it", icon=":material/delete:", key=f"delete:{saved}"):
             with shown():
@@ -103,6 +104,7 @@ def show_saved() -> None:
                 st.page_link(
                     navigation.build_pages()["webhook_debugger"],
                     label=plain(entry.title),
+                    icon=":material/bookmark:",
                     query_params={"saved": entry.token},
                 )
                 st.caption(f"{plain(entry.saved_by)}, {frame.format_instant(entry.saved_at)}", width="content")

@@ -43,7 +43,7 @@ def show_workbench() -> None:
     body = st.text_area(
         "Body",
         value=example_body(runtime.current().settings.generation, "test-execution-1"),
-        height=130,
+        height=150,
         key="workbench_body",
     )
     if st.button("Sign", icon=":material/edit_document:", type="primary", key="workbench_sign"):
@@ -89,9 +89,7 @@ def _show_answer(answer: SentAnswer, case: Case) -> None:
         st.error(plain(answer.problem), icon=":material/error:")
     if answer.status is not None:
         fits = answer.status // 100 == (2 if case is Case.VALID else 4)
-        badge = (
-            ":green-badge[:material/check: as it should]" if fits else ":red-badge[:material/close: as it should not]"
-        )
+        badge = ":green-badge[:material/check: as expected]" if fits else ":red-badge[:material/close: not as expected]"
         st.markdown(f"**HTTP {answer.status}** after {answer.seconds:.2f} s {badge}")
         st.code("\n".join(f"{name}: {value}" for name, value in answer.headers), language=None)
         st.code(answer.body or "(no body)", language=None, wrap_lines=True)

@@ -144,7 +144,7 @@ def test_every_screen_opens_by_its_address_the_first_of_a_fresh_server_too(
     make_desk: Callable[..., Desk], page: Page, first: str
 ):
     desk = make_desk()
-    for address in (first, "/", "/start", "/system", "/execution"):
+    for address in (first, "/", "/start", "/deliveries", "/webhook-debugger", "/system", "/execution"):
         page.goto(desk.url + address)
         badge = page.get_by_test_id("stSidebar").locator(".stMarkdownBadge", has_text="sandbox")
         expect(badge.first).to_be_visible(timeout=30 * SECONDS)

@@ -6,13 +6,15 @@ from lamina_core import runtime
 from lamina_core.sandbox.server import Sandbox
 from tests.pages.conftest import APPS, Desk, Screen
 
-SCREENS = ("overview", "start", "executions", "failures", "execution", "system")
+SCREENS = ("overview", "start", "executions", "failures", "deliveries", "webhook_debugger", "execution", "system")
 
 EMPTY = {
     "overview": "No failure is open.",
     "start": "Studio Product Shot",
     "executions": "No execution yet. Start the first one.",
     "failures": "No failure is open. New ones appear here by themselves",
+    "deliveries": "No webhook has come",
+    "webhook_debugger": "Nothing that is pasted here leaves Lamina Desk",
     "execution": "Which execution? Open one from the list, or paste its id on the left.",
     "system": "none yet",
 }
@@ -70,6 +72,8 @@ def test_thousands_of_rows_are_shown_a_page_at_a_time(desk: Desk):
         "start": "Studio Product Shot",
         "failures": "No failure is open.",
         "executions": "50 rows. Counts are exact, those with + stop counting there",
+        "deliveries": "No webhook has come",
+        "webhook_debugger": "Every key is tried.",
         "execution": "many-01650",
         "system": "In flight",
     }

@@ -552,6 +552,12 @@ def test_the_same_key_twice_in_a_set_is_fine(node):
     assert (len(material.keys), material.remarks) == (2, ())
 
 
+@pytest.mark.parametrize(("kid", "kept"), [('"k-1"', "k-1"), ('"\\ud800"', "?"), ("5", None), ("null", None)])
+def test_a_key_id_is_text_that_can_be_shown(node, kid, kept):
+    text = json.dumps(node["jwk"] | {"kid": "KID"}).replace('"KID"', kid)
+    assert [key.key_id for key in read_keys(text).keys] == [kept]
+
+
 def test_a_number_of_any_length_beside_a_key_is_no_hindrance(node):
     text = json.dumps(node["jwk"] | {"nbf": 5}).replace("5}", "9" * 100_000 + "}")
     assert len(read_keys(text).keys) == 1

@@ -339,6 +339,10 @@ FORMS: dict[str, Callable[[str], str]] = {
     "Python bytes": lambda body: f"headers={dict(_headers(body))!r} body={body.encode()!r}",
     "Python, laid out": lambda body: pprint.pformat({"headers": dict(_headers(body)), "body": body.encode()}, width=60),
     "Werkzeug": lambda body: f"EnvironHeaders({_headers(body)!r})\n{body.encode()!r}",
+    "Flask, printed": lambda body: "".join(f"{n}: {v}\r\n" for n, v in _headers(body)) + f"\r\n\n{body.encode()!r}\n",
+    "Lamina's own listener": lambda body: json.dumps(
+        {"sequence": 1, "verified": False, "headers": _lower(body), "payload": json.loads(body), "body": body}
+    ),
     "Starlette": lambda body: f"Headers({_lower(body)!r}) {body.encode()!r}",
     "Starlette, raw": lambda body: (
         f"Headers(raw={[(n.encode(), v.encode()) for n, v in _headers(body)]!r})\nbody: {body!r}"

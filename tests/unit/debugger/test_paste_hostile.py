@@ -17,10 +17,10 @@ SAMPLES = [
     "curl 'https://example.com' \\\n  -H 'X-Lamina-Webhook-Timestamp: 1' --data-raw $'{\"a\":\\'b\\'}'",
     'curl ^"https://example.com^" ^\n  -H ^"X-Lamina-Webhook-Timestamp: 1^" ^\n  --data-raw ^"^{^\\^"a^\\^":1^}^"',
     'Invoke-WebRequest -Uri "https://example.com" `\n-Headers @{"Host"="a"; "X-A"="$([char]233)"} -Body "{`"a`":1}"',
-    'fetch("https://example.com", {headers: new Headers({"x-lamina-a": \'b\'}), body: JSON.stringify({a: [1, null]})});',
+    'fetch("https://example.com", {headers: new Headers({"x-lamina": \'b\'}), body: JSON.stringify({a: [1, null]})});',
     "{ headers: { host: 'example.com', 'x-lamina-a': `b` }, body: <Buffer 7b 22 ... 3 more bytes> }",
     "{'headers': [(b'host', b'example.com')], 'wsgi.input': <_io.BytesIO object at 0x7f>} b'\\x00\\xff'",
-    '2026-03-14 INFO {"req":{"headers":{"host":["example.com"],"x-lamina-a":"b"}},"body":"e30=","isBase64Encoded":true}',
+    '2026 INFO {"req":{"headers":{"host":["example.com"],"x-lamina-a":"b"}},"body":"e30=","isBase64Encoded":true}',
     '{"log":{"entries":[{"request":{"headers":[{"name":"x-lamina-a","value":"b"}],"postData":{"params":[{"name":"c"}]}}}]}}',
     "Map(1) { 'x-lamina-a' => 'b' }\nbody: 'c' +\n  'd'... 5 more characters",
     "x-lamina-webhook-timestamp:\n1\ncontent-type = a\n[host] => b\n\nbody: b'c'",
@@ -30,137 +30,35 @@ SAMPLES = [
 def _read(pasted: str | bytes) -> Specimen | None:
     try:
         specimen = read_pasted(pasted)
-    except errors.PasteRefused as refused:
-        assert str(refused).endswith(".")
-        assert len(str(refused)) < 400
-        return None
-    for name, value in specimen.headers:
-        (name + value).encode()  # nothing that a page could not show
-    assert isinstance(specimen.body, bytes)
-    return specimen
+    except errors.PasteRefused as error:
+        words = str(error)
+    else:
+        for name, value in specimen.headers:
+            (name + value).encode()  # nothing that a page could not show
+        assert isinstance(specimen.body, bytes)
+        return specimen
+    assert words.endswith(".")
+    assert len(words) < 400
+    return None
 
 
 def _fill(unit: str, size: int = MOST) -> str:
     return unit * (size // len(unit))
 
 
+# fmt: off
 UNITS = [
-    *(
-        "{",
-        "[",
-        "(",
-        "{[(",
-        "[]",
-        "{}",
-        "[],",
-        "{},",
-        "((",
-        ")",
-        "}",
-        '{"',
-        '"',
-        "'",
-        "`",
-        "{'",
-        "b'",
-        '{"a":',
-        "a(",
-        "[a(",
-    ),
-    *(
-        "\\",
-        '"\\',
-        "{\\",
-        "$",
-        "${",
-        "$'",
-        "$(",
-        "^",
-        '^"',
-        '^\\^"',
-        "%^",
-        "<",
-        "{<",
-        "<a",
-        "<Buffer",
-        "<7b",
-        "{//",
-        "{#",
-    ),
-    *(
-        "\0",
-        "\r",
-        "\n",
-        "\r\n",
-        " ",
-        "\t",
-        "a",
-        "a.",
-        "_",
-        "a ",
-        "a=",
-        "a:",
-        ":",
-        "=>",
-        "...",
-        "... 1 more items",
-        "1",
-        "-",
-        "1e",
-    ),
-    *(
-        "é",
-        "😀",
-        "\ud800",
-        "\u2028",
-        "x-lamina-a:",
-        "x-lamina-a: b\n",
-        "a: b\n",
-        "Host: example.com\n",
-        "body:",
-        "headers: {",
-    ),
-    *(
-        "curl ",
-        "curl -H 'a: b'\n",
-        "fetch(",
-        'fetch("',
-        "-d a ",
-        "-d ",
-        "<<EOF\n",
-        "'''",
-        '"""',
-        "/*",
-        "{/*",
-        "[Object",
-        "[Object: ",
-    ),
-    *(
-        '{"headers":{"x-lamina-a":"b"}}\n',
-        '{"headers":{"x-lamina-a":"b"},"body":{"a":1}}\n',
-        '"headers":{',
-        "+",
-        "'a' + ",
-        "new ",
-    ),
-    *(
-        "\n```",
-        "```",
-        "@{",
-        "@'\n",
-        "$a = ",
-        "$a ",
-        "`\n",
-        "^\n",
-        "\\\n",
-        "&",
-        "POST / HTTP/1.1\n",
-        "\ufeff",
-        "<!--",
-        "a{",
-        "a {",
-    ),
+    *('{', '[', '(', '{[(', '[]', '{}', '[],', '{},', '((', ')', '}', '{"', '"', "'", '`', "{'", "b'", '{"a":'),
+    *('a(', '[a(', '\\', '"\\', '{\\', '$', '${', "$'", '$(', '^', '^"', '^\\^"', '%^', '<', '{<', '<a'),
+    *('<Buffer', '<7b', '{//', '{#', '\x00', '\r', '\n', '\r\n', ' ', '\t', 'a', 'a.', '_', 'a ', 'a=', 'a:'),
+    *(':', '=>', '...', '... 1 more items', '1', '-', '1e', "é", "😀", "\ud800", "\u2028", 'x-lamina-a:'),
+    *('x-lamina-a: b\n', 'a: b\n', 'Host: example.com\n', 'body:', 'headers: {', 'curl ', "curl -H 'a: b'\n"),
+    *('fetch(', 'fetch("', '-d a ', '-d ', '<<EOF\n', "'''", '"""', '/*', '{/*', '[Object', '[Object: '),
+    *('{"headers":{"x-lamina-a":"b"}}\n', '{"headers":{"x-lamina-a":"b"},"body":{"a":1}}\n', '"headers":{'),
+    *('+', "'a' + ", 'new ', '\n```', '```', '@{', "@'\n", '$a = ', '$a ', '`\n', '^\n', '\\\n', '&'),
+    *('POST / HTTP/1.1\n', "\ufeff", '<!--', 'a{', 'a {'),
 ]
+# fmt: on
 FRAMES = [
     ("", ""),
     ("POST / HTTP/1.1\nHost: example.com\n", "\n\n{}"),
@@ -184,25 +82,32 @@ FRAMES = [
 ]
 
 
-@pytest.mark.parametrize("frame", FRAMES, ids=[before[:20] or "alone" for before, _ in FRAMES])
+@pytest.mark.parametrize("frame", FRAMES, ids=range(len(FRAMES)))
 def test_every_unit_repeated_inside_of_every_frame_gets_an_answer(frame):
     before, after = frame
     for unit in UNITS:
-        text = before + _fill(unit, 20_000) + after
+        text = before + _fill(unit, 2_000) + after
         _read(text)
         _read(text.encode("utf-8", "replace"))
 
 
-@pytest.mark.parametrize("unit", UNITS, ids=[repr(unit) for unit in UNITS])
+def test_much_of_every_unit_gets_an_answer():
+    for unit in UNITS:
+        _read(_fill(unit, 100_000))
+
+
+@pytest.mark.parametrize(
+    "unit", ["{},", "[", '{"', "{//", "\n", "a: b\n", '{"headers":{"x-lamina-a":"b"}}\n', "curl -H 'a: b'\n"]
+)
 def test_megabytes_of_one_unit_get_an_answer(unit):
     _read(_fill(unit))
 
 
-@pytest.mark.parametrize("frame", FRAMES[1:], ids=[before[:20] for before, _ in FRAMES[1:]])
-@pytest.mark.parametrize("unit", ["\\\\", '\\"', "a", "{", "[],", "\\n", "'\\''"])
+@pytest.mark.parametrize("frame", FRAMES[1:], ids=range(1, len(FRAMES)))
+@pytest.mark.parametrize("unit", ['\\"', "{},", "\\"])
 def test_megabytes_inside_of_every_frame_get_an_answer(frame, unit):
     before, after = frame
-    _read(before + _fill(unit, MOST - len(before) - len(after)) + after)
+    _read(before + _fill(unit, 1_000_000) + after)
 
 
 def test_more_than_four_megabytes_are_refused():
@@ -304,13 +209,14 @@ def test_impossible_moments_are_no_matter(moment):
     assert specimen.received_at is None
 
 
-@pytest.mark.parametrize("half", ["\ud83d", "\ude00"])
+@pytest.mark.parametrize("half", [chr(0xD83D), chr(0xDE00)])
 def test_half_characters_become_what_browsers_send(half):
     for pasted in (
         f"POST / HTTP/1.1\nX-A: {half}\n\n{half}",
         '{"headers":{"x-lamina-a":"%s"},"body":"%s"}' % ((json.dumps(half)[1:-1],) * 2),
         f"{{'headers': {{'x-lamina-a': '{half}'}}, 'body': '{half}'}}",
         f"curl https://example.com -H 'X-A: {half}' -d $'\\u{ord(half):x}'",
+        f"'host': \"{json.dumps(half)[1:-1]}\",\n'accept': \"\",\n'content-type': \"\"\nbody: '{json.dumps(half)[1:-1]}'",
     ):
         specimen = _read(pasted)
         assert specimen is not None
@@ -326,13 +232,12 @@ def test_powershell_variables_that_stand_for_each_other_do_not_grow():
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("unit", ["[],", '"a",', "{'a': 1}, ", "x-lamina-a: b\n", "-d a ", "\\"])
-def test_memory_is_bounded(unit):
+def test_memory_is_bounded():
     tracemalloc.start()
     try:
-        for frame in FRAMES:
-            _read(frame[0] + _fill(unit, 1_000_000) + frame[1])
-        assert tracemalloc.get_traced_memory()[1] < 200_000_000
+        for frame in (FRAMES[0], FRAMES[8]):
+            _read(frame[0] + _fill("{'a': 1}, ", 400_000) + frame[1])
+        assert tracemalloc.get_traced_memory()[1] < 50_000_000
     finally:
         tracemalloc.stop()
 
