@@ -8,6 +8,8 @@ from lamina_core.debugger import json_text, json_values
 from lamina_core.debugger.json_text import LAYOUTS, Layout, Pieces
 from lamina_core.debugger.records import Variant
 
+_COMMON_FORMS = 3  # of numbers: JavaScript's, Python's, all with a point
+
 Names = tuple[str, ...]
 Named = tuple[str, Pieces]
 
@@ -60,7 +62,7 @@ def _distinct(given: Pieces, *named: Named) -> list[Named]:
 
 
 def _numbers(pieces: Pieces) -> list[Named]:
-    return _distinct(pieces, *itertools.islice(json_values.number_forms(pieces), 3))
+    return _distinct(pieces, *itertools.islice(json_values.number_forms(pieces), _COMMON_FORMS))
 
 
 _HABITS: tuple[tuple[str, Callable[[Pieces], Sequence[Named]]], ...] = (
@@ -88,12 +90,18 @@ def vary_json(body: bytes) -> Iterator[Variant]:
     for cause, habit in _HABITS:
         for name, changed in habit(pieces if cause != "body_keys_reordered" else bare):
             yield from _write(cause, name, changed, present if cause == "body_keys_reordered" else None)
-    for name, changed in json_values.number_forms(pieces):
-        if changed != pieces:
-            yield Variant("body_numbers", f"signed: {name}", "".join(changed).encode())
+    numbers = json_values.number_forms(pieces)
+    yield from _with_numbers(pieces, itertools.islice(numbers, _COMMON_FORMS))
     yield from _of_another_writer(bare, present)
+    yield from _with_numbers(pieces, numbers)
     for changed in json_values.other_orders(bare):
         yield from _write("body_keys_reordered", "keys in another order", changed, present)
+
+
+def _with_numbers(pieces: Pieces, forms: Iterator[Named]) -> Iterator[Variant]:
+    for name, changed in forms:
+        if changed != pieces:
+            yield from _write("body_numbers", name, changed, None)
 
 
 def _write(cause: str, name: str, pieces: Pieces, layout: Layout | None) -> Iterator[Variant]:

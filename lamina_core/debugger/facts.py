@@ -12,7 +12,8 @@ from lamina_core.api import wire
 from lamina_core.debugger.records import Specimen
 from lamina_core.domain import Execution, Report
 from lamina_core.insights import wording
-from lamina_core.store import deliveries, executions
+from lamina_core.insights.reasons import explain
+from lamina_core.store import deliveries, delivery_search, executions
 from lamina_core.store.engine import Engines
 
 
@@ -37,9 +38,19 @@ def read_facts(engines: Engines, specimen: Specimen, itself: int | None = None) 
     try:
         report = wire.report_from(wire.data_of(wire.parse_json(specimen.body)))
     except ValueError as error:
-        return (Fact(f"The body cannot be read as a report on an execution: {_explain(error)}.", False),)
+        report, unreadable = None, f"The body cannot be read as a report on an execution: {_explain(error)}."
     with engines.reading() as connection:
-        return (*_of_request_id(specimen, report), *_of_store(connection, specimen, report, itself))
+        decided = list(_of_receipt(connection, itself)) if itself is not None else []
+        if report is None:
+            return (*decided, Fact(unreadable, False))
+        return (*decided, *_of_request_id(specimen, report), *_of_store(connection, specimen, report, itself))
+
+
+def _of_receipt(connection: sa.Connection, itself: int) -> Iterator[Fact]:
+    received = delivery_search.find_by_ids(connection, [itself]).get(itself)
+    if received is not None:
+        reason = explain(received.reason, received.duplicate_of)
+        yield Fact(f"The receiver here decided: {received.verdict}{f' ({reason})' if reason else ''}.")
 
 
 def _explain(error: ValueError) -> str:

@@ -64,12 +64,16 @@ def _read(text: str) -> tuple[Pairs, int, bool]:
             at = start + label.end()
             return from_cgi(headers), at, True
         found = _pair(line)
-        if waiting is not None and line.strip() and (found is None or not _is_known(found[0])):
-            headers.append((waiting, line.strip()))
+        if waiting is not None and line.strip():
+            is_value = found is None or not _is_known(found[0])
+            headers.append((waiting, line.strip() if is_value else ""))
             waiting = None
-        elif found is not None and (not ended or _is_known(found[0])):
-            waiting = found[0] if not found[1] else None
-            headers += [found] if found[1] else []
+            if is_value:
+                continue
+        if found is not None and (not ended or _is_known(found[0])):
+            name, value = found
+            waiting = name if value is None else None
+            headers += [(name, value)] if value is not None else []
         elif not line.strip():
             ended = looks_like_headers(headers)
         elif ended:
@@ -81,12 +85,15 @@ def _is_known(name: str) -> bool:
     return looks_like_headers([(name, "")])
 
 
-def _pair(line: str) -> tuple[str, str] | None:
+def _pair(line: str) -> tuple[str, str | None] | None:
+    """Return the header of a line; its value is None where the line ends before one."""
     match = _ANYWHERE.search(line) or _NAME.match(line)
     if match is None or not is_header_name(match.group(1)) or line.startswith("//", match.end()):
         return None
     value = line[match.end() :].strip()
-    if value[:1] and value[0] in _QUOTES:  # a quote from a program; quotes around a bare line are somebody's value
+    if not value:
+        return match.group(1), None
+    if value[0] in _QUOTES:  # a quote from a program; quotes around a bare line are somebody's value
         bare = value.rstrip(",;").rstrip()
         if len(bare) > 1 and bare[-1] == bare[0]:
             value = unescape(bare, bare[1:-1])

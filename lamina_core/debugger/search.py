@@ -1,6 +1,7 @@
 """The search for the change that makes a signature hold: every single mistake, then pairs, until the time is up."""
 
 import itertools
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -170,11 +171,10 @@ class Search:
             signed = [replace(start, signature=signature)]
         except errors.SignatureRejected:
             signed = list(self._with_signatures(start))
-        dated = (
-            signed
-            if given.timestamp
-            else [dated for base in signed for dated in self._with_timestamps(base, [*self._near, _NO_TIMESTAMP])]
-        )
+        dated = signed if given.timestamp else []
+        if not re.fullmatch("[0-9]{1,20}", given.timestamp or ""):
+            near = self._near if given.timestamp else [*self._near, _NO_TIMESTAMP]
+            dated = [*(dated for base in signed for dated in self._with_timestamps(base, near)), *dated]
         yield from dated if self._material.keys else (keyed for base in dated for keyed in self._with_keys(base))
 
     def _with_signatures(self, base: _Attempt) -> Iterator[_Attempt]:
@@ -214,7 +214,7 @@ class Search:
         usual = list(itertools.islice(vary_json(base.body), _USUAL_JSON))
         for first in elsewhere:
             yield from self._elsewhere_too(first)
-            yield from map(first.with_body, usual + bodies)
+            yield from map(first.with_body, bodies + usual)
             yield from map(first.with_joining, self._joinings)
         for first in map(base.with_body, usual):
             yield from (first.with_body(second) for vary in (*_TEXT, *_CHARACTERS) for second in vary(first.body))
@@ -224,7 +224,7 @@ class Search:
             yield from map(first.with_body, self._bodies(first.body))
             yield from map(first.with_body, itertools.islice(vary_json(first.body), _USUAL_JSON))
         for joining in self._joinings:
-            yield from (base.with_body(variant).with_joining(joining) for variant in usual + bodies)
+            yield from (base.with_body(variant).with_joining(joining) for variant in bodies + usual)
 
     def _elsewhere_too(self, first: _Attempt) -> Iterator[_Attempt]:
         if first.changes[-1].part == "signature":

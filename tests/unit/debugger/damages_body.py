@@ -231,7 +231,7 @@ LOST = [
         as_received("body_empty", "nothing", lambda webhook, _rng: webhook.received(b"")),
         as_received("body_not_kept", "a word", kept_word),
         on_the_way("body_characters_lost", "to ASCII", raw(lambda body: body.decode("ascii", "replace").encode()), FOREIGN),
-        on_the_way("body_characters_lost", "left out", text_to_bytes(lambda whole: whole.encode("cp1252", "ignore")), drawing(LATIN, WIDE)),
+        on_the_way("body_characters_lost", "left out", text_to_bytes(lambda whole: whole.encode("cp1252", "ignore")), drawing(["déjà 狐"], LATIN, WIDE)),
         *through_node(on_the_way("body_not_kept", "by Node", by_node("kept"), draw_node)),
     ),
 ]
