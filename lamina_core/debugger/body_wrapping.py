@@ -17,6 +17,7 @@ _LARGEST = 4_000_000  # bytes that are unpacked
 _LITERAL = 200_000  # characters of Python that are read; its parser needs a hundred bytes for each
 _DEEPEST = 100
 _MOST_CHUNKS = 10_000
+_MOST_ESCAPES = 500_000
 _CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]{1,8})(?:;[^\r\n]{0,200})?\r?\n")
 _BOMS = {
     b"\xff\xfe\x00\x00": "utf-32",
@@ -51,11 +52,11 @@ def vary_double_encoding(body: bytes) -> Iterator[Variant]:
 
 def vary_base64(body: bytes) -> Iterator[Variant]:
     """Take the body out of base64, base64url or hex."""
-    packed = b"".join(body.split()).removeprefix(b'"').removesuffix(b'"')
+    packed = body.translate(None, b" \t\r\n").removeprefix(b'"').removesuffix(b'"')
     packed = re.sub(rb"^data:[^,]{0,100};base64,", b"", packed).rstrip(b"=")
     if len(packed) < 2 or not re.fullmatch(rb"[A-Za-z0-9+/_-]+", packed):
         return
-    if re.fullmatch(rb"(?:[0-9a-fA-F]{2})+", packed):
+    if len(packed) % 2 == 0 and re.fullmatch(rb"[0-9a-fA-F]+", packed):
         yield Variant("body_base64", "signed: what the hex holds", bytes.fromhex(packed.decode()))
     try:
         unpacked = base64.b64decode(packed.translate(bytes.maketrans(b"-_", b"+/")) + b"=" * (-len(packed) % 4))
@@ -66,7 +67,7 @@ def vary_base64(body: bytes) -> Iterator[Variant]:
 
 def vary_url_encoding(body: bytes) -> Iterator[Variant]:
     """Undo percent-encoding and forms."""
-    if b"%" in body:
+    if 0 < body.count(b"%") <= _MOST_ESCAPES:
         yield Variant("body_url_encoded", "signed: without percent-encoding", unquote_to_bytes(body))
         plus = unquote_plus(body.decode("latin-1"), "latin-1")
         yield Variant("body_url_encoded", "signed: without percent-encoding, + as blank", plus.encode("latin-1"))

@@ -3,6 +3,7 @@
 A verdict never leans on the search: what only verifies after a change is not authentic as received.
 """
 
+from dataclasses import replace
 from datetime import datetime
 
 from lamina_core import errors, signing
@@ -28,6 +29,10 @@ def examine(specimen: Specimen, material: KeyMaterial, clock: Clock, now: dateti
     search = Search(specimen, material, effort)
     found = search.find()
     diagnosis = _proved(found, effort) if found else _indicated(specimen, material, search, effort)
+    if (
+        "key_private" in diagnosis.causes
+    ):  # what was taken for a public key may be the secret itself: it goes no further
+        material = replace(material, keys=(), holds_private=True)
     return Examination(specimen, material, verdicts, diagnosis)
 
 
@@ -122,7 +127,7 @@ def _details(changes: tuple[Change, ...], cause: str) -> str:
 
 def _indicated(specimen: Specimen, material: KeyMaterial, search: Search, effort: Effort) -> Diagnosis:
     found = list(indications(specimen, material))
-    tried = f"{effort.tried:,} combinations in {effort.seconds:.1f} s, none verifies."
+    tried = f"{effort.tried:,} combinations in {effort.seconds:.1f} s, none verifies." if effort.tried else ""
     explanation = " ".join([f"{CAUSES[code].title} {seen}" for code, seen in found[:1]])
     remaining = [f"{CAUSES[code].title} {seen}" for code, seen in found[1:]]
     return Diagnosis(
@@ -156,7 +161,8 @@ def _ruled_out(search: Search) -> tuple[str, ...]:
 
 def _remaining(specimen: Specimen, material: KeyMaterial) -> tuple[str, ...]:
     held = len(material.keys)
-    lines = [f"Another key than the {held} that it was held against." if held != 1 else "Another key than this one."]
+    lines = [f"Another key than the {held} that it was held against."] if held > 1 else []
+    lines += ["Another key than this one."] if held == 1 else []
     if not specimen.exact:
         lines.append("Bytes that the pasting changed: text cannot prove them equal. Examine a file with the raw bytes.")
     return (*lines, "Content that was altered after signing.", "A forged request.")

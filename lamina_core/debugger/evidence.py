@@ -28,7 +28,7 @@ def indications(specimen: Specimen, material: KeyMaterial) -> Iterator[Indicatio
 
 def _of_keys(material: KeyMaterial) -> Iterator[Indication]:
     if not material.keys:
-        yield material.problem or "no_key", "; ".join(material.remarks) or "No key was given."
+        yield material.problem or "no_key", " ".join(material.remarks) or "No key was given."
 
 
 def _of_signature(signature: str | None) -> Iterator[Indication]:
@@ -105,6 +105,6 @@ def _breaks_off(text: str) -> bool:
     start = text.lstrip()
     if start[:1] not in {"{", "["}:
         return False
-    outside = re.sub(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', "", start, flags=re.DOTALL)
+    outside = re.sub(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', "", start, flags=re.DOTALL)
     depths = itertools.accumulate((letter in "{[") - (letter in "}]") for letter in outside)
     return all(depth > 0 for depth in depths)

@@ -176,7 +176,6 @@ def unescape_slashes(pieces: Sequence[str]) -> Pieces:
 def escape_markup(pieces: Sequence[str], characters: str = "<>&", *, capital: bool = False) -> Pieces:
     """Write characters that mean something in HTML as escapes, as Go's and .NET's writers do."""
 
-
     def replace(found: re.Match[str]) -> str:
         return _escape(found.group(), capital=capital)
 

@@ -7,8 +7,9 @@ from lamina_core import errors
 from lamina_core.debugger.paste_code import read_code
 from lamina_core.debugger.paste_curl import read_curl
 from lamina_core.debugger.paste_http import read_header_lines, read_request
+from lamina_core.debugger.paste_kinds import Unreadable
 from lamina_core.debugger.paste_lines import find_lines, read_lines
-from lamina_core.debugger.paste_literals import LiteralReader, Unreadable
+from lamina_core.debugger.paste_literals import LiteralReader
 from lamina_core.debugger.paste_powershell import read_powershell
 from lamina_core.debugger.paste_shapes import Pairs, is_lamina_name
 from lamina_core.debugger.paste_text import join_surrogates

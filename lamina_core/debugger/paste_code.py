@@ -3,8 +3,8 @@
 import re
 
 from lamina_core import errors
-from lamina_core.debugger.paste_kinds import Call, Word
-from lamina_core.debugger.paste_literals import LiteralReader, Unreadable
+from lamina_core.debugger.paste_kinds import Call, Unreadable, Word
+from lamina_core.debugger.paste_literals import LiteralReader
 from lamina_core.debugger.paste_records import Request, find_body, requests_in
 from lamina_core.debugger.paste_shapes import Body, body_of
 from lamina_core.debugger.records import Specimen, specimen_from

@@ -59,7 +59,7 @@ def read_header_lines(raw: bytes, *, exact: bool) -> Specimen | None:
 def _specimen(raw: bytes, head: Head, *, exact: bool, source: str) -> Specimen:
     body = raw[head.body_at :]
     remarks = head.remarks if body else (*head.remarks, "There is no body after the headers.")
-    return specimen_from(head.headers, body, exact=exact and bool(body), source=source, remarks=remarks)
+    return specimen_from(head.headers, body, exact=exact, source=source, remarks=remarks)
 
 
 def _skip_blank(raw: bytes) -> int:

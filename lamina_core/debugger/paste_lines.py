@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator
 
 from lamina_core.debugger.paste_http import MOST_LINES
-from lamina_core.debugger.paste_literals import LiteralReader, Unreadable
+from lamina_core.debugger.paste_kinds import Unreadable
+from lamina_core.debugger.paste_literals import LiteralReader
 from lamina_core.debugger.paste_shapes import (
     Body,
     Pairs,
@@ -64,9 +65,9 @@ def _read(text: str) -> tuple[Pairs, int, bool]:
             at = start + label.end()
             return from_cgi(headers), at, True
         found = _pair(line)
-        if waiting is not None and line.strip():
+        if waiting is not None:
             is_value = found is None or not _is_known(found[0])
-            headers.append((waiting, line.strip() if is_value else ""))
+            headers += [(waiting, line.strip() if is_value else "")] if headers or line.strip() else []
             waiting = None
             if is_value:
                 continue

@@ -5,10 +5,10 @@ Nothing recurses. Depth and the number of tokens are bounded, and every token is
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from lamina_core import errors
-from lamina_core.debugger.paste_kinds import Call, Number, Table, Value, Word
+from lamina_core.debugger.paste_kinds import Call, Frame, Number, Unreadable, Value, Word
 from lamina_core.debugger.paste_text import unescape
 
 _MOST_TOKENS = 200_000
@@ -42,11 +42,6 @@ _SIGN = re.compile(r"\s*+(\S)")
 _ANGLE = re.compile("[<>]")
 _CONSTANTS = {"true": True, "false": False, "null": None, "True": True, "False": False, "None": None}
 _CLOSERS = {"}": "{", "]": "[", ")": "("}
-_SKIPPED_WORDS = {"new", "await", "return"}
-
-
-class Unreadable(ValueError):
-    """The text at this place is no literal, or not a whole one."""
 
 
 @dataclass(frozen=True)
@@ -61,74 +56,6 @@ class Literal:
     end: int
     manner: str
     cut: list[Value]
-
-
-@dataclass
-class _Frame:
-    opener: str
-    name: str | None = None
-    entries: list[tuple[Value, Value, bool]] = field(default_factory=list)  # the flag: there is a key
-    key: Value = None
-    keyed: bool = False
-    values: list[Value] = field(default_factory=list)  # more than one only where strings are joined
-    whole: bool = False
-
-    def put(self, value: Value) -> None:
-        if not self.values:
-            self.values.append(value)
-            return
-        last = self.values[-1]
-        if self.whole:
-            raise Unreadable("two values without a comma between them")
-        if (isinstance(last, str) and isinstance(value, str)) or (isinstance(last, bytes) and isinstance(value, bytes)):
-            self.values.append(value)
-        elif isinstance(last, Word) and last.text in _SKIPPED_WORDS:
-            self.values[-1] = value
-        elif isinstance(last, Word) and isinstance(value, (Table, list)):
-            self.values[-1] = Call(last.text, [value], Table([]))
-        elif isinstance(last, Call) and isinstance(value, (Table, list)):
-            last.arguments.append(value)
-        elif not (isinstance(last, Word) and isinstance(value, Word) and value.text[0] in "<["):
-            raise Unreadable("two values without a comma between them")
-
-    def end_string(self) -> Value:
-        """Node's console shows no more of a long string: nothing can be joined to it."""
-        if self.whole:
-            raise Unreadable("a string that was cut twice")
-        self.whole, self.values = True, [self.take()]
-        return self.values[0]
-
-    def take(self) -> Value:
-        texts = [value for value in self.values if isinstance(value, str)]
-        if len(texts) == len(self.values):
-            return "".join(texts)
-        pieces = [value for value in self.values if isinstance(value, bytes)]
-        return b"".join(pieces) if len(pieces) == len(self.values) else self.values[0]
-
-    def end_key(self) -> None:
-        if self.keyed or not self.values:
-            raise Unreadable("a colon without a key before it")
-        self.key, self.keyed, self.values, self.whole = self.take(), True, [], False
-
-    def end_entry(self) -> None:
-        if self.values:
-            self.entries.append((self.key, self.take(), self.keyed))
-        elif self.keyed:
-            raise Unreadable("a key without a value")
-        self.key, self.keyed, self.values, self.whole = None, False, [], False
-
-    def build(self, after_comma: bool) -> Value:
-        named = Table([(key, value) for key, value, keyed in self.entries if keyed])
-        others = [value for _, value, keyed in self.entries if not keyed]
-        if self.name is not None:
-            return Call(self.name, others, named)
-        if self.opener == "{":
-            return others if others and not named.pairs else named
-        if named.pairs and self.opener == "[" and not others:
-            return named  # util.inspect shows an array's further properties with keys
-        if self.opener == "(" and len(others) == 1 and not after_comma:
-            return others[0]
-        return others
 
 
 class LiteralReader:
@@ -161,7 +88,7 @@ class LiteralReader:
         """Return the literal that begins here; Unreadable if none does, PasteRefused if it is monstrous."""
         self._manners, self._cut = set(), []
         self._tokens += _BEGINNING
-        stack = [_Frame("")]
+        stack = [Frame("")]
         at, after_comma = start, False
         while True:
             match = self._next(at)
@@ -202,7 +129,7 @@ class LiteralReader:
             raise Unreadable("something that is neither a value nor a sign, or a quote that does not end")
         return match
 
-    def _open(self, stack: list[_Frame], bracket: str) -> None:
+    def _open(self, stack: list[Frame], bracket: str) -> None:
         name, frame = None, stack[-1]
         if bracket == "(":
             self._manners.add("code")
@@ -211,20 +138,20 @@ class LiteralReader:
                 if not isinstance(last, Word):
                     raise Unreadable("a call of something without a name")
                 name = last.text
-        stack.append(_Frame(bracket, name))
+        stack.append(Frame(bracket, name))
         if len(stack) > _DEEPEST:
             raise errors.PasteRefused(
                 f"This is nested more than {_DEEPEST} levels deep. Paste the body as text in its own field."
             )
 
-    def _close(self, stack: list[_Frame], bracket: str, after_comma: bool) -> None:
+    def _close(self, stack: list[Frame], bracket: str, after_comma: bool) -> None:
         if stack[-1].opener != _CLOSERS[bracket]:
             raise Unreadable("brackets that do not match")
         stack[-1].end_entry()
         stack[-2].put(stack[-1].build(after_comma))
         stack.pop()
 
-    def _goes_on(self, root: _Frame, at: int) -> bool:
+    def _goes_on(self, root: Frame, at: int) -> bool:
         last = root.values[-1] if root.values else None
         if isinstance(last, Word):
             return True
@@ -234,7 +161,7 @@ class LiteralReader:
             return sign == "+"
         return isinstance(last, Call) and sign in {"{", "["} and all(isinstance(one, Number) for one in last.arguments)
 
-    def _note_mark(self, frame: _Frame, mark: str) -> None:
+    def _note_mark(self, frame: Frame, mark: str) -> None:
         if mark != ":":
             self._manners.add("Node" if mark == "=>" else "code")
         elif isinstance(frame.key, Word) and frame.opener == "{":

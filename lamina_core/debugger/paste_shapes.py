@@ -102,8 +102,10 @@ def _from_members(table: Table) -> Pairs:
     members = {key.lower(): value for key, value in table.pairs if isinstance(key, str)}
     members |= {key.text.lower(): value for key, value in table.pairs if isinstance(key, Word)}
     name = next((members[key] for key in _NAME_KEYS if key in members), None)
-    if name is not None and "value" in members:
-        return _expand(name, members["value"])
+    return _expand(name, members["value"]) if name is not None and "value" in members else []
+
+
+def _from_single(table: Table) -> Pairs:
     return _expand(table.pairs[0][0], table.pairs[0][1]) if len(table.pairs) == 1 else []
 
 
@@ -112,7 +114,7 @@ def _from_list(items: Sequence[Value]) -> Pairs:
     if items and all(isinstance(item, list) and len(item) == 2 for item in items):
         return [pair for item in items if isinstance(item, list) for pair in _expand(item[0], item[1])]
     if any(isinstance(item, Table) for item in items):
-        return [pair for item in items if isinstance(item, Table) for pair in _from_members(item)]
+        return [pair for item in items if isinstance(item, Table) for pair in _from_members(item) or _from_single(item)]
     texts = [text for item in items if (text := _plain(item)) is not None]
     if len(texts) != len(items):
         return []

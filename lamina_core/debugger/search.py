@@ -104,7 +104,8 @@ class _Attempt:
         return replace(self, joining=joining, changes=(*self.changes, change))
 
     def with_key(self, key: signing.PublicKey, cause: str, detail: str) -> "_Attempt":
-        change = Change(cause, "key", detail, self.keys[0].raw if self.keys else b"", key.raw)
+        given = self.keys[0].raw if self.keys and cause != "key_private" else b""  # a seed looks like a public key
+        change = Change(cause, "key", detail, given, key.raw)
         return replace(self, keys=(key,), changes=(*self.changes, change))
 
 

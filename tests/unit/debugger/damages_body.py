@@ -21,7 +21,6 @@ from lamina_core.debugger.records import Specimen
 from tests.unit.debugger import payloads
 from tests.unit.debugger.damage import (
     ChangeBytes,
-    Damage,
     Webhook,
     as_received,
     before_signing,
@@ -30,7 +29,7 @@ from tests.unit.debugger.damage import (
     on_the_way,
     through_node,
 )
-from tests.unit.debugger.payloads import LATIN, PLAIN, QUOTED, SIGNS, STRANGE, WIDE, Draw, draw_any, draw_run, drawing
+from tests.unit.debugger.payloads import LATIN, PLAIN, QUOTED, SIGNS, STRANGE, WIDE, draw_any, draw_run, drawing
 from tests.unit.debugger.writers import by_node, draw_foreign_by_node, draw_node
 
 FOREIGN = drawing([*LATIN, *WIDE], PLAIN, SIGNS, STRANGE)
@@ -81,7 +80,9 @@ def with_space(body: bytes, rng: random.Random) -> bytes:
 
 
 def trimmed_space(body: bytes, rng: random.Random) -> bytes:
-    before, after = rng.choice([(b"", b"\n"), (b"", b"\r\n"), (b"", b" "), (b"", b"\n\n"), (b"\n", b""), (b"\n", b"\n")])
+    before, after = rng.choice(
+        [(b"", b"\n"), (b"", b"\r\n"), (b"", b" "), (b"", b"\n\n"), (b"\n", b""), (b"\n", b"\n")]
+    )
     return before + body + after
 
 
@@ -178,7 +179,10 @@ CHARACTERS = [
     on_the_way("body_html_escaped", "by numbers", text(lambda whole: html.escape(whole).replace("&quot;", "&#34;"))),
     on_the_way("body_html_escaped", "by names", text(lambda whole: whole.translate(NAMES)), drawing(LATIN, SIGNS)),
     *(on_the_way("body_mojibake", f"as {name}", read_as(name), FOREIGN) for name in ("latin-1", "mac-roman", "cp437")),
-    *(on_the_way("body_character_set", name, written_as(name)) for name in ("utf-16", "utf-16-le", "utf-16-be", "utf-32")),
+    *(
+        on_the_way("body_character_set", name, written_as(name))
+        for name in ("utf-16", "utf-16-le", "utf-16-be", "utf-32")
+    ),
     *both_ways("body_character_set", "latin-1", written_as("latin-1"), drawing(LATIN, PLAIN)),
     *both_ways("body_character_set", "cp1252", written_as("cp1252"), drawing(QUOTED, LATIN, PLAIN)),
     *both_ways("body_unicode_normalized", "NFD", normal("NFD"), composed),
@@ -218,7 +222,14 @@ def cut_in_letter(webhook: Webhook, rng: random.Random) -> Specimen:
 
 
 def kept_word(webhook: Webhook, rng: random.Random) -> Specimen:
-    words = [b"[object Object]", b"undefined", b"null", b"None", b"System.Byte[]", b"<Buffer 7b 22 64 ... 900 more bytes>"]
+    words = [
+        b"[object Object]",
+        b"undefined",
+        b"null",
+        b"None",
+        b"System.Byte[]",
+        b"<Buffer 7b 22 64 ... 900 more bytes>",
+    ]
     return webhook.received(rng.choice(words))
 
 
@@ -230,8 +241,15 @@ LOST = [
         as_received("body_truncated", "cut within a letter", cut_in_letter),
         as_received("body_empty", "nothing", lambda webhook, _rng: webhook.received(b"")),
         as_received("body_not_kept", "a word", kept_word),
-        on_the_way("body_characters_lost", "to ASCII", raw(lambda body: body.decode("ascii", "replace").encode()), FOREIGN),
-        on_the_way("body_characters_lost", "left out", text_to_bytes(lambda whole: whole.encode("cp1252", "ignore")), drawing(["déjà 狐"], LATIN, WIDE)),
+        on_the_way(
+            "body_characters_lost", "to ASCII", raw(lambda body: body.decode("ascii", "replace").encode()), FOREIGN
+        ),
+        on_the_way(
+            "body_characters_lost",
+            "left out",
+            text_to_bytes(lambda whole: whole.encode("cp1252", "ignore")),
+            drawing(["déjà 狐"], LATIN, WIDE),
+        ),
         *through_node(on_the_way("body_not_kept", "by Node", by_node("kept"), draw_node)),
     ),
 ]

@@ -9,7 +9,18 @@ from typing import Any
 PLAIN = ["prompt", "a fox in the snow", "https://example.com/out/7f3a.png?v=1", "done", "#1", "x" * 40, "50%", "a=b"]
 LATIN = ["Füchse", "déjà vu", "¿qué?", "Größe 4×5", "naïve café"]
 WIDE = [
-    *("🦊", "👩\u200d👩\u200d👧", "🇪🇺 ok", "e\u0301a\u0308", "שלום עולם", "مرحبا", "狐の絵", "한국어", "Ωμέγα", "ﬁne ½ ²"),
+    *(
+        "🦊",
+        "👩\u200d👩\u200d👧",
+        "🇪🇺 ok",
+        "e\u0301a\u0308",
+        "שלום עולם",
+        "مرحبا",
+        "狐の絵",
+        "한국어",
+        "Ωμέγα",
+        "ﬁne ½ ²",
+    ),
     *("łódź", "Привет", "a\u2028b", "\ufeffmark", "日本 100€"),
 ]
 SIGNS = ['say "fox"', "back\\slash \\u00e9", "it's", "<b>bold</b> & more", "a+b `c`", "line\nbreak\ttab", "\b\f\x01"]

@@ -8,6 +8,7 @@ import pytest
 
 from lamina_core.debugger import search
 from lamina_core.debugger.diagnosis import examine
+from lamina_core.debugger.key_material import read_keys
 from lamina_core.debugger.records import Certainty, KeyMaterial, MendedKey, Specimen
 from lamina_core.signing import SigningKey
 
@@ -106,6 +107,19 @@ def test_a_key_that_was_not_given_is_named_and_does_not_make_it_authentic(where,
 
     assert not found.verdicts.authentic
     assert (found.diagnosis.causes, found.diagnosis.certainty) == ((cause,), Certainty.VERIFIED)
+
+
+def test_a_seed_that_was_given_as_a_public_key_is_named_and_goes_no_further():
+    seed = bytes(range(7, 39))
+    signer = SigningKey.from_seed("own", seed)
+    given = replace(GOOD, signature=signer.sign(TIMESTAMP, BODY))
+
+    found = examine(given, read_keys(seed.hex()), SteppingClock())
+
+    assert (found.diagnosis.causes, found.diagnosis.certainty) == (("key_private",), Certainty.VERIFIED)
+    assert found.material.holds_private
+    assert repr(seed) not in repr(found)
+    assert seed.hex() not in repr(found)
 
 
 def test_a_private_key_is_warned_of_though_all_else_is_well():

@@ -15,7 +15,7 @@ from lamina_core import signing
 from lamina_core.debugger.diagnosis import examine
 from lamina_core.debugger.key_material import read_keys
 from lamina_core.debugger.records import Certainty, KeyMaterial
-from tests.unit.debugger import damages_headers, writers
+from tests.unit.debugger import damages_headers, damages_keys, writers
 from tests.unit.debugger.damage import Damaged, Webhook
 from tests.unit.debugger.payloads import LATIN, PLAIN, SIGNS, WIDE, Draw, draw_run, drawing
 from tests.unit.debugger.test_corpus import PatientClock, verifies_after
@@ -78,7 +78,9 @@ def signed(message: Callable[[Webhook], bytes], change: Change = bytes) -> Calla
 
 
 def renamed(webhook: Webhook) -> Damaged:
-    return webhook.received(pretty(webhook.body), **{SIGNATURE: None, "HTTP-" + SIGNATURE: webhook.headers()[SIGNATURE]}), webhook.keys()
+    return webhook.received(
+        pretty(webhook.body), **{SIGNATURE: None, "HTTP-" + SIGNATURE: webhook.headers()[SIGNATURE]}
+    ), webhook.keys()
 
 
 def swapped(webhook: Webhook) -> Damaged:
@@ -89,7 +91,9 @@ def swapped(webhook: Webhook) -> Damaged:
     )
 
 
-def held_against(others: str, change: Change = bytes, timestamp: Callable[[str], str] = str) -> Callable[[Webhook], Damaged]:
+def held_against(
+    others: str, change: Change = bytes, timestamp: Callable[[str], str] = str
+) -> Callable[[Webhook], Damaged]:
     """Hold it against a wrong key, with the right one in reach."""
     wrong = signing.SigningKey.from_seed("wrong", bytes(32)).public()
 
@@ -101,7 +105,7 @@ def held_against(others: str, change: Change = bytes, timestamp: Callable[[str],
 
 
 def spki(webhook: Webhook) -> Damaged:
-    x = base64.urlsafe_b64encode(damages_headers.der(webhook.key)).decode()
+    x = base64.urlsafe_b64encode(damages_keys.der(webhook.key)).decode()
     return webhook.received(webhook.body + b"\n"), read_keys(json.dumps({"kty": "OKP", "crv": "Ed25519", "x": x}))
 
 
@@ -137,26 +141,72 @@ RESERIALIZED = {"body_reserialized", "body_reformatted", "body_unicode_escapes"}
 PAIRS = [
     Pair("pretty, and a line end", {"body_reformatted", "body_newline_added"}, body(pretty, line_end)),
     Pair("pretty, and CRLF", {"body_reformatted", "body_line_endings"}, body(pretty, crlf)),
-    Pair("milliseconds, and re-serialised", RESERIALIZED | {"timestamp_milliseconds"}, parts(python, timestamp=with_milliseconds)),
+    Pair(
+        "milliseconds, and re-serialised",
+        RESERIALIZED | {"timestamp_milliseconds"},
+        parts(python, timestamp=with_milliseconds),
+    ),
     Pair("base64 signature, and CRLF", {"signature_base64", "body_line_endings"}, parts(crlf, base64_of), draw_pretty),
-    Pair("double-encoded, and pretty", {"body_double_encoded", "body_reformatted"}, body(pretty, lambda body: json.dumps(body.decode()).encode())),
+    Pair(
+        "double-encoded, and pretty",
+        {"body_double_encoded", "body_reformatted"},
+        body(pretty, lambda body: json.dumps(body.decode()).encode()),
+    ),
     Pair("headers swapped, and a line end", {"headers_swapped", "body_newline_added"}, swapped),
     Pair("header renamed, and pretty", {"header_renamed", "body_reformatted"}, renamed),
-    Pair("other key, and a line end", {"key_other", "body_newline_added"}, held_against("Lamina's present set", line_end)),
+    Pair(
+        "other key, and a line end", {"key_other", "body_newline_added"}, held_against("Lamina's present set", line_end)
+    ),
     Pair("old key, and re-serialised", RESERIALIZED | {"key_retired"}, held_against("an earlier set", python)),
-    Pair("old key, and milliseconds", {"key_retired", "timestamp_milliseconds"}, held_against("an earlier set", timestamp=with_milliseconds)),
+    Pair(
+        "old key, and milliseconds",
+        {"key_retired", "timestamp_milliseconds"},
+        held_against("an earlier set", timestamp=with_milliseconds),
+    ),
     Pair("key as SPKI, and a line end", {"key_spki", "body_newline_added"}, spki),
     Pair("mojibake, and pretty", {"body_mojibake", "body_reformatted"}, body(as_latin1, pretty)),
     Pair("mojibake, and Python's defaults", RESERIALIZED | {"body_mojibake"}, body(as_latin1, python)),
     Pair("base64 of gzip", {"body_base64", "body_compressed"}, body(gzip.compress, base64.b64encode)),
     Pair("gzip in chunks", {"body_compressed", "body_chunk_framing"}, body(gzip.compress, one_chunk)),
-    Pair("a mark, and CRLF", {"body_bom", "body_line_endings"}, body(crlf, lambda body: b"\xef\xbb\xbf" + body), draw_pretty),
-    Pair("prefix, and a quoted timestamp", {"signature_prefix", "timestamp_decorated"}, parts(bytes, "sha256={}".format, '"{}"'.format)),
-    Pair("a date, and entities", {"timestamp_date", "body_html_escaped"}, parts(lambda body: html.escape(body.decode()).encode(), timestamp=lambda stamp: damages_headers.moment(stamp).isoformat())),
-    Pair("wrong order, and pretty", {"message_order", "body_reformatted"}, signed(lambda webhook: webhook.body + b"." + webhook.timestamp.encode(), pretty)),
-    Pair("colon, and a line end", {"message_separator", "body_newline_added"}, signed(lambda webhook: webhook.timestamp.encode() + b":" + webhook.body, line_end)),
-    Pair("data alone, and escaped", {"body_data_only", "body_unicode_escapes"}, body(lambda body: python(body[8:-1], separators=(",", ":")))),
-    Pair("an object of Python's, and a line end", {"body_python_text", "body_newline_added"}, body(lambda body: str(json.loads(body)).encode(), line_end)),
+    Pair(
+        "a mark, and CRLF",
+        {"body_bom", "body_line_endings"},
+        body(crlf, lambda body: b"\xef\xbb\xbf" + body),
+        draw_pretty,
+    ),
+    Pair(
+        "prefix, and a quoted timestamp",
+        {"signature_prefix", "timestamp_decorated"},
+        parts(bytes, "sha256={}".format, '"{}"'.format),
+    ),
+    Pair(
+        "a date, and entities",
+        {"timestamp_date", "body_html_escaped"},
+        parts(
+            lambda body: html.escape(body.decode()).encode(),
+            timestamp=lambda stamp: damages_headers.moment(stamp).isoformat(),
+        ),
+    ),
+    Pair(
+        "wrong order, and pretty",
+        {"message_order", "body_reformatted"},
+        signed(lambda webhook: webhook.body + b"." + webhook.timestamp.encode(), pretty),
+    ),
+    Pair(
+        "colon, and a line end",
+        {"message_separator", "body_newline_added"},
+        signed(lambda webhook: webhook.timestamp.encode() + b":" + webhook.body, line_end),
+    ),
+    Pair(
+        "data alone, and escaped",
+        {"body_data_only", "body_unicode_escapes"},
+        body(lambda body: python(body[8:-1], separators=(",", ":"))),
+    ),
+    Pair(
+        "an object of Python's, and a line end",
+        {"body_python_text", "body_newline_added"},
+        body(lambda body: str(json.loads(body)).encode(), line_end),
+    ),
     Pair("entities twice", {"body_html_escaped"}, body(lambda body: html.escape(html.escape(body.decode())).encode())),
 ]
 

@@ -538,8 +538,45 @@ def test_the_body_of_another_request_is_never_taken():
 
 
 def test_of_several_curl_commands_the_last_with_laminas_headers_is_taken():
-    specimen = read_pasted(f"curl 'https://example.com/a' -H 'Accept: */*' ;\n{_curl('{}')};\ncurl https://example.com")
-    _verify(specimen)
+    commands = [
+        "curl 'https://example.com/a' -H 'Accept: */*'",
+        _curl('{"n":1}'),
+        _curl('{"n":2}'),
+        "curl -H 'A: b' x.example",
+    ]
+    specimen = read_pasted(" ;\n".join(commands))
+    assert specimen.body == b'{"n":2}'
+    assert any("2 curl commands" in remark for remark in specimen.remarks)
+
+
+def test_text_is_preferred_to_an_object_that_was_made_of_it():
+    text = '{"a":  1.0}'
+    specimen = read_pasted(json.dumps({"headers": _lower(text), "body": json.loads(text), "content": text}))
+    assert specimen.body == text.encode()
+
+
+def test_what_holds_the_headers_is_not_the_body():
+    specimen = read_pasted(json.dumps({"data": {"headers": _lower("")}}))
+    assert specimen.body == b""
+    assert "No body was found beside the headers." in specimen.remarks
+
+
+def test_the_headers_of_an_answer_are_never_taken():
+    entry = _har("{}") | {"response": {"headers": [{"name": "X-Lamina-Webhook-Timestamp", "value": "9"}]}}
+    specimen = read_pasted(json.dumps(entry))
+    assert specimen.timestamp == TIMESTAMP
+    assert len(specimen.remarks) == 1  # when it was received; not that there are several
+
+
+def test_a_cgi_environment_inside_of_a_record_is_one_request():
+    specimen = read_pasted(repr({"META": {"HTTP_HOST": "a", "HTTP_X_LAMINA_WEBHOOK_TIMESTAMP": "7"}, "body": b"b"}))
+    assert (specimen.timestamp, specimen.body, specimen.remarks) == ("7", b"b", ())
+
+
+def test_lines_around_headers_are_no_headers_and_no_body():
+    specimen = read_pasted("Received:\n\nX-Other = 1\nx-empty:\nx-lamina-webhook-timestamp:\n7\n\nbody\n")
+    assert specimen.headers == (("X-Other", "1"), ("x-empty", ""), ("x-lamina-webhook-timestamp", "7"))
+    assert specimen.body == b"body\n"
 
 
 @pytest.mark.parametrize("form", ["HAR file", "ECS log", "API Gateway REST", "API Gateway HTTP"])

@@ -50,7 +50,7 @@ def php_slashes(body: bytes, _rng: random.Random) -> bytes:
 
 def dotnet(body: bytes, _rng: random.Random) -> bytes:
     """Write as System.Text.Json does: everything but harmless ASCII is an escape in capitals."""
-    text = re.sub(r'\\(["\\bfnrtu])', lambda found: '\\u0022' if found[1] == '"' else found[0], body.decode())
+    text = re.sub(r'\\(["\\bfnrtu])', lambda found: "\\u0022" if found[1] == '"' else found[0], body.decode())
     return re.sub("[<>&'+`]|[^\x00-\x7e]", lambda found: escape(found[0], capital=True), text).encode()
 
 
