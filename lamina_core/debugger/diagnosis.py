@@ -127,7 +127,9 @@ def _details(changes: tuple[Change, ...], cause: str) -> str:
 
 def _indicated(specimen: Specimen, material: KeyMaterial, search: Search, effort: Effort) -> Diagnosis:
     found = list(indications(specimen, material))
-    tried = f"{effort.tried:,} combinations in {effort.seconds:.1f} s, none verifies." if effort.tried else ""
+    tried = (
+        f"{effort.tried:,} combinations in {effort.seconds:.1f} s, none verifies." if effort.tried or not found else ""
+    )
     explanation = " ".join([f"{CAUSES[code].title} {seen}" for code, seen in found[:1]])
     remaining = [f"{CAUSES[code].title} {seen}" for code, seen in found[1:]]
     return Diagnosis(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.conftest import Desk
@@ -39,6 +40,7 @@ def open_own_advice(page: Page, desk: Desk, number: int) -> None:
     expect(page.get_by_label("The error contains")).to_be_visible()
 
 
+@pytest.mark.long
 def test_advice_of_one_s_own_replaces_what_is_built_in_until_it_is_removed(make_desk: Callable[..., Desk], page: Page):
     desk = make_fast(make_desk)
     make_executions(desk, "Golden Hour Relight", 1)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.conftest import Desk
@@ -40,6 +41,7 @@ def expect_order(*expected: Locator) -> None:
     assert heights == sorted(heights)
 
 
+@pytest.mark.long
 def test_what_the_app_has_changed_since_is_said_at_each_field_and_the_mended_inputs_are_sent(
     make_desk: Callable[..., Desk], page: Page
 ):
