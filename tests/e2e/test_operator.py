@@ -160,7 +160,9 @@ def test_a_refused_input_comes_back_to_its_field(make_desk: Callable[..., Desk],
     assert "/start" in page.url
 
 
-@pytest.mark.parametrize("gap", [0, 100, 300])  # milliseconds between the two clicks
+@pytest.mark.parametrize(  # milliseconds between the two clicks
+    "gap", [pytest.param(0, marks=pytest.mark.long), 100, pytest.param(300, marks=pytest.mark.long)]
+)
 def test_a_double_click_starts_and_replays_one_execution(make_desk: Callable[..., Desk], page: Page, gap: int):
     desk = make_desk(LAMINA_SANDBOX_SPEED="20")
     open_app(page, desk, "Studio Product Shot")
