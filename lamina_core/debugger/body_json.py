@@ -45,6 +45,8 @@ def _markup(pieces: Pieces) -> list[Named]:
 
 
 def _orders(pieces: Pieces) -> list[Named]:
+    if ":" not in pieces:
+        return []
     arranged = (
         ("keys in Lamina's order", json_values.order_as_lamina(pieces)),
         ("keys in the order of the alphabet", json_values.sort_keys(pieces)),

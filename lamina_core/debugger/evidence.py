@@ -82,10 +82,10 @@ def _of_body(specimen: Specimen) -> Iterator[Indication]:
     pieces = json_text.take_apart(text)
     if pieces is None:
         return
-    if any(re.fullmatch(r"-?[1-9]\d{16,}", piece) and piece.endswith("00") for piece in pieces):
+    if any(re.fullmatch(r"-?[1-9]\d{16,}", piece) and piece.endswith("00") for piece in set(pieces)):
         yield "body_numbers", "A number of more than 16 digits ends in zeros, as JavaScript rounds them."
     bare = json_text.without_space(pieces)
-    if json_values.sort_keys(bare) == bare and json_values.order_as_lamina(bare) != bare and bare.count(":") > 2:
+    if bare.count(":") > 2 and json_values.sort_keys(bare) == bare and json_values.order_as_lamina(bare) != bare:
         yield "body_keys_reordered", "All keys are in the order of the alphabet, which Lamina's are not."
     if json_text.find_layout(pieces) not in {json_text.LAYOUTS[0], None}:
         yield "body_reformatted", "It is written with white space; Lamina writes none."

@@ -20,7 +20,7 @@ _MARKUP_CODES = "00(?:2[267bB]|3[cCeE]|60)|202[89]"
 _MARKUP_ESCAPES = re.compile(rf"\\u({_MARKUP_CODES})|(?:\\(?!u(?:{_MARKUP_CODES})).[^\\]*+)++", re.DOTALL)
 _SHORT = {"\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r", '"': '\\"'}
 _DEEPEST = 200  # levels: indenting what is deeper would cost the square of its size
-_MOST_PIECES = 300_000
+_MOST_PIECES = 250_000
 _SAMPLE = 20  # pieces by which most layouts can be told apart
 _LONGEST = 2_000_000  # characters of white space that are written
 

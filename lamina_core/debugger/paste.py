@@ -8,12 +8,12 @@ from lamina_core.debugger.paste_code import read_code
 from lamina_core.debugger.paste_curl import read_curl
 from lamina_core.debugger.paste_http import read_header_lines, read_request
 from lamina_core.debugger.paste_kinds import Unreadable
-from lamina_core.debugger.paste_lines import find_lines, read_lines
+from lamina_core.debugger.paste_lines import read_lines
 from lamina_core.debugger.paste_literals import LiteralReader
 from lamina_core.debugger.paste_powershell import read_powershell
-from lamina_core.debugger.paste_shapes import Pairs, is_lamina_name
+from lamina_core.debugger.paste_shapes import is_lamina_name
 from lamina_core.debugger.paste_text import join_surrogates
-from lamina_core.debugger.paste_values import find_headers, read_values
+from lamina_core.debugger.paste_values import read_values
 from lamina_core.debugger.records import Specimen
 
 MOST = 4_000_000  # bytes of a file, characters of pasted text
@@ -39,16 +39,6 @@ def read_pasted(pasted: str | bytes) -> Specimen:
         if specimen is not None:
             return specimen
     raise errors.PasteRefused(_explain(text))
-
-
-def read_headers(text: str) -> tuple[tuple[str, str], ...]:
-    """Return the headers of a text of their own: lines, or as programs print them; PasteRefused if there are none."""
-    _check_size(text)
-    clean = _as_text(text)
-    found: Pairs = find_headers(clean) or find_lines(clean) or find_headers(clean, whatever=True)
-    if not found:
-        raise errors.PasteRefused("There are no headers in this. Paste one header a line: name, colon, value.")
-    return tuple(found)
 
 
 def _check_size(pasted: str | bytes) -> None:

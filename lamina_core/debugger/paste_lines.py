@@ -39,11 +39,6 @@ def read_lines(text: str) -> Specimen | None:
     return specimen_from(headers, body.content, exact=False, source="lines of headers", remarks=remarks)
 
 
-def find_lines(text: str) -> Pairs:
-    """Return the headers that lines of a text name."""
-    return _read(text)[0]
-
-
 def _lines(text: str) -> Iterator[tuple[int, str]]:
     start = 0
     while start < len(text):

@@ -7,7 +7,7 @@ from dataclasses import replace
 from lamina_core.debugger.paste_kinds import Number, Table
 from lamina_core.debugger.paste_literals import Literal, LiteralReader
 from lamina_core.debugger.paste_records import Request, body_in, find_body, find_receipt, name_source, requests_in, walk
-from lamina_core.debugger.paste_shapes import Body, Pairs, body_of, headers_of
+from lamina_core.debugger.paste_shapes import Body, body_of
 from lamina_core.debugger.records import Specimen, specimen_from
 
 _LABEL = re.compile(r"\b(?:raw|request|req)?[ _.-]?(?:body|payload|data)\b\W{0,6}$", re.IGNORECASE)
@@ -47,16 +47,6 @@ def read_values(text: str, depth: int = 0) -> Specimen | None:
         received_at=received_at,
         remarks=(*remarks, *body.remarks),
     )
-
-
-def find_headers(text: str, *, whatever: bool = False) -> Pairs:
-    """Return the headers of the last request that printed values hold; `whatever` takes names that nobody knows too."""
-    literals = list(LiteralReader(text).find())
-    found = [request for literal in literals for request in requests_in(literal)]
-    laminas = [request for request in found if request.is_laminas()]
-    if found or not whatever:
-        return (laminas or found)[-1].headers if found else []
-    return next((pairs for literal in literals if (pairs := headers_of(literal.value))), [])
 
 
 def _read_nested(literals: Sequence[Literal], depth: int) -> Specimen | None:

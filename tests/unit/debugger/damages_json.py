@@ -15,8 +15,9 @@ from tests.unit.debugger.writers import AS_IS, COMPACT, by_node, python
 SLASHED = drawing(["https://example.com/out/7f3a.png?v=1"], PLAIN)
 FOREIGN = drawing([*LATIN, *WIDE], PLAIN, SIGNS, STRANGE)
 MARKED = drawing(["<b>bold</b> & more"], ["it's"], PLAIN)
+CONTROLLED = drawing(["\b\f\x01\x1f"], PLAIN, LATIN)
 LINKED = drawing(["Größe 4×5 https://example.com/ä", "日本/100€"], PLAIN, SIGNS, WIDE)
-QUOTING = drawing(['say "fox"', "a+b `c`"], LATIN, WIDE, ["<b>bold</b> & more", "back\\slash \\u00e9"])
+QUOTING = drawing(['say "fox"', "a+b `c`"], LATIN, WIDE, SIGNS)
 
 
 def _whole(body: bytes, _rng: random.Random) -> bytes:
@@ -36,6 +37,11 @@ def _pointed(body: bytes, _rng: random.Random) -> bytes:
 def _csharp(body: bytes, _rng: random.Random) -> bytes:
     """Write 1e-05 as 1E-05."""
     return body.replace(b"e-0", b"E-0").replace(b"e+", b"E+")
+
+
+def _capital(body: bytes, _rng: random.Random) -> bytes:
+    r"""Write \u001f as \u001F, as Jackson does."""
+    return body.replace(b"\\u001f", b"\\u001F")
 
 
 REFORMATTED = [
@@ -62,6 +68,7 @@ REORDERED = [
 ESCAPED = [
     *both_ways("body_unicode_escapes", "Python's", python(**COMPACT), FOREIGN),
     *both_ways("body_unicode_escapes", "in capitals", writers.escaping("[^\x00-\x7e]", capital=True), FOREIGN),
+    on_the_way("body_unicode_escapes", "control characters in capitals", _capital, CONTROLLED),
     *both_ways("body_slash_escapes", "all", writers.php_slashes, SLASHED),
     *both_ways("body_slash_escapes", "PHP", writers.php, SLASHED),
     *both_ways("body_markup_escapes", "Go", writers.escaping("[<>&]"), MARKED),

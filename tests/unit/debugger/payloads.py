@@ -23,7 +23,15 @@ WIDE = [
     ),
     *("łódź", "Привет", "a\u2028b", "\ufeffmark", "日本 100€"),
 ]
-SIGNS = ['say "fox"', "back\\slash \\u00e9", "it's", "<b>bold</b> & more", "a+b `c`", "line\nbreak\ttab", "\b\f\x01"]
+SIGNS = [
+    'say "fox"',
+    "back\\slash \\u00e9",
+    "it's",
+    "<b>bold</b> & more",
+    "a+b `c`",
+    "line\nbreak\ttab",
+    "\b\f\x01\x1f",
+]
 QUOTED = ["“typed”", "‘single’ — dash…", "„unten“", "«dehors»"]
 _ANY = random.Random("letters of every alphabet")
 _PLANES = [range(0x20, 0x80), range(0xA0, 0x600), range(0x900, 0x3100), range(0x4E00, 0xD800), range(0xF900, 0x1FB00)]

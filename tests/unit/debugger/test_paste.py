@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from lamina_core import errors, signing
-from lamina_core.debugger.paste import read_headers, read_pasted
+from lamina_core.debugger.paste import read_pasted
 from lamina_core.debugger.paste_shells import split_bash
 from lamina_core.debugger.records import Specimen
 from lamina_core.signing import SigningKey
@@ -460,25 +460,6 @@ def test_renamed_headers_are_no_reason_to_refuse():
     assert ("X-Forwarded-Lamina-Timestamp", TIMESTAMP) in specimen.headers
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "Host: example.com\nX-A: b:c\n",
-        "  'Host': 'example.com',\n  'X-A': 'b:c',\n",
-        "{'Host': 'example.com', 'X-A': 'b:c'}",
-        '{"headers": [["Host", "example.com"], ["X-A", "b:c"]]}',
-        "Host = example.com\nX-A = b:c",
-        "-H Host: example.com\n-H X-A: b:c",
-    ],
-)
-def test_headers_can_be_read_alone(text):
-    assert read_headers(text) == (("Host", "example.com"), ("X-A", "b:c"))
-
-
-def test_json_in_the_value_of_a_header_is_a_value():
-    assert read_headers('CF-Visitor: {"scheme":"https"}') == (("CF-Visitor", '{"scheme":"https"}'),)
-
-
 # What is not exact, not complete, or several
 
 
@@ -824,8 +805,3 @@ def test_what_is_refused_is_refused_with_words(text, says):
     with pytest.raises(errors.PasteRefused) as refused:
         read_pasted(text)
     assert says in str(refused.value)
-
-
-def test_headers_alone_are_refused_where_there_are_none():
-    with pytest.raises(errors.PasteRefused):
-        read_headers("nothing here")

@@ -50,7 +50,11 @@ def php_slashes(body: bytes, _rng: random.Random) -> bytes:
 
 def dotnet(body: bytes, _rng: random.Random) -> bytes:
     """Write as System.Text.Json does: everything but harmless ASCII is an escape in capitals."""
-    text = re.sub(r'\\(["\\bfnrtu])', lambda found: "\\u0022" if found[1] == '"' else found[0], body.decode())
+
+    def write_escape(found: re.Match[str]) -> str:
+        return r"\u0022" if found[0] == '\\"' else found[0].upper().replace("U", "u", 1) if found[1] else found[0]
+
+    text = re.sub(r"\\(u....)|\\.", write_escape, body.decode())
     return re.sub("[<>&'+`]|[^\x00-\x7e]", lambda found: escape(found[0], capital=True), text).encode()
 
 
