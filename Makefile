@@ -8,7 +8,9 @@ KILLS ?= 50
 # Rings of tests: those that run two at once, browsers, where what fails beside another is tried again alone, and those
 # that measure time and want the machine for themselves.
 TIMED := $(filter-out %_errors.py,$(wildcard tests/contract/test_sandbox_*.py))
-ABREAST := tests/unit tests/contract tests/pages tests/policy $(addprefix --ignore=,$(TIMED))
+# Experiments by the thousand: measuring their coverage would take longer than they do.
+HEAVY := $(patsubst %,tests/unit/debugger/test_%.py,authenticity corpus hostile nothing_found pairs paste_hostile)
+ABREAST := tests/unit tests/contract tests/pages tests/policy $(addprefix --ignore=,$(TIMED) $(HEAVY))
 BROWSERS := tests/e2e
 ALONE := $(TIMED) tests/crash
 MINUTES ?= 10
@@ -41,6 +43,7 @@ setup: .venv/dev
 test: setup
 	$(BIN)/python -m coverage erase
 	$(BIN)/python -m coverage run -m pytest $(or $(ONLY), -n 2 --dist loadfile $(MARKED) $(ABREAST))
+	$(if $(ONLY),,$(BIN)/python -m pytest -n 2 $(MARKED) $(HEAVY))
 	$(if $(ONLY),,$(BIN)/python -m pytest -n 2 --dist worksteal $(MARKED) $(BROWSERS) \
 		|| $(BIN)/python -m pytest --last-failed --last-failed-no-failures none $(MARKED) $(BROWSERS))
 	$(if $(ONLY),,$(BIN)/python -m pytest $(MARKED) $(ALONE))

@@ -70,6 +70,7 @@ def open_timeline(page: Page, desk: Desk, row: int, state: str) -> None:
     page.get_by_role("tab", name="Timeline").click()
 
 
+@pytest.mark.long
 def test_running_ones_that_are_ticked_are_cancelled_together_and_no_other_one(
     make_desk: Callable[..., Desk], page: Page
 ):

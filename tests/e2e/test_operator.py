@@ -185,7 +185,7 @@ def test_a_double_click_starts_and_replays_one_execution(make_desk: Callable[...
     assert page.url.endswith("/execution?id=2")
 
 
-@pytest.mark.parametrize("late", ["a second click", "a refresh"])
+@pytest.mark.parametrize("late", ["a second click", pytest.param("a refresh", marks=pytest.mark.long)])
 def test_what_is_asked_of_the_last_screen_too_late_leaves_the_next_one_whole(
     make_desk: Callable[..., Desk], page: Page, late: str
 ):
@@ -210,6 +210,7 @@ def test_what_is_asked_of_the_last_screen_too_late_leaves_the_next_one_whole(
     expect(page.get_by_text("Unchanged from #1")).to_be_visible()
 
 
+@pytest.mark.long
 def test_a_second_click_on_replay_leads_to_the_execution_however_late_it_comes(
     make_desk: Callable[..., Desk], page: Page
 ):
@@ -232,6 +233,7 @@ def test_a_second_click_on_replay_leads_to_the_execution_however_late_it_comes(
     assert len(httpx.get(desk.sandbox_url + "/sandbox/log").json()["starts"]) == 2
 
 
+@pytest.mark.long
 def test_a_second_click_while_the_replay_is_being_sent_leads_to_it(make_desk: Callable[..., Desk], page: Page):
     desk = make_desk(LAMINA_SANDBOX_SPEED="20")
     open_app(page, desk, "Studio Product Shot")
@@ -247,6 +249,7 @@ def test_a_second_click_while_the_replay_is_being_sent_leads_to_it(make_desk: Ca
     assert len(httpx.get(desk.sandbox_url + "/sandbox/log").json()["starts"]) == 2
 
 
+@pytest.mark.long
 def test_a_start_whose_screen_was_left_does_not_stop_the_refreshes_of_the_next_one(
     make_desk: Callable[..., Desk], page: Page
 ):

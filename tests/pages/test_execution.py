@@ -235,7 +235,8 @@ def test_replay_of_a_refused_start_tells_the_reason_at_its_field_and_starts_once
     screen.widget("text_input", "Product Name").set_value("Trail Runner")
     screen.run().press("Replay").expect_no_traceback()
     assert screen.params == {"id": str(desk.newest())}
-    assert (desk.row(desk.newest()).status, desk.row(desk.newest()).replay_of) == ("queued", row_id)
+    assert desk.row(desk.newest()).status in {"queued", "running"}
+    assert desk.row(desk.newest()).replay_of == row_id
 
 
 def test_a_late_second_click_that_brings_this_screen_back_goes_on_to_the_form(desk: Desk):
