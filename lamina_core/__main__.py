@@ -10,11 +10,14 @@ import threading
 from pathlib import Path
 
 from lamina_core import config, errors, logs, runtime
+from lamina_core.backup import add_backup
 from lamina_core.clock import SystemClock
 from lamina_core.debugger.command import add_verify
+from lamina_core.doctor import add_doctor
 from lamina_core.importing import Import
 from lamina_core.registration import Result
 from lamina_core.sandbox.server import Sandbox
+from lamina_core.seeding.command import add_seed
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -31,7 +34,10 @@ def build_parser() -> argparse.ArgumentParser:
     taking = commands.add_parser("import", help="take in executions that others started, from CSV or JSON lines")
     taking.add_argument("file", help="the file, or - for standard input")
     taking.set_defaults(run=run_import)
+    add_doctor(commands.add_parser("doctor", help="say whether the database is whole, and mend what can be mended"))
+    add_backup(commands.add_parser("backup", help="copy an SQLite database while the dashboard runs"))
     add_verify(commands.add_parser("verify", help="say whether a webhook is authentic and fresh, and if not, why"))
+    add_seed(commands.add_parser("seed", help="fill an empty database with believable history, to try things out"))
     return parser
 
 

@@ -3,13 +3,14 @@
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from lamina_core import errors
 from lamina_core.addresses import Address, read_address
 from lamina_core.domain import Generation
+from lamina_core.keep import Keep, read_keep
 
 PROJECT = Path(__file__).resolve().parent.parent
 DATA = PROJECT / "data"
@@ -33,6 +34,9 @@ SETTINGS: Mapping[str, str] = {
     "LAMINA_DESK_INGEST_TOKEN": "bearer token with which a backend registers executions that it started; unset: off",
     "LAMINA_DESK_IMPORT": "`on`: take in from Lamina's list what others started; needs generation `runs`",
     "LAMINA_DESK_SEND_TO": "addresses that the webhook workbench may POST to, and below, parted by commas; unset: none",
+    "LAMINA_DESK_KEEP": "days that ended executions are kept, such as `completed=90,failed=365,*=180`; unset: for ever",
+    "LAMINA_DESK_KEEP_PAYLOADS": "days that their inputs, outputs and reports are kept; unset: as long as they are",
+    "LAMINA_DESK_KEEP_DELIVERIES": "days that deliveries are kept; unset: as long as their executions are",
     "LAMINA_RATE_LIMIT_PER_MINUTE": "Lamina's limit per address; all requests together stay under it",
 }
 
@@ -69,6 +73,7 @@ class Settings:
     ingest_token: Secret | None
     import_listed: bool
     send_to: tuple[Address, ...]
+    keep: Keep
     rate_limit_per_minute: int
 
     @property
@@ -112,7 +117,9 @@ def load(environ: Mapping[str, str]) -> Settings:
         api_key=_secret("LAMINA_API_KEY", given["LAMINA_API_KEY"] or SANDBOX_KEY),
         base_url=base_url,
         generation=generation,
-        database_url=_database_url(given["LAMINA_DATABASE_URL"] or f"sqlite:///{default_database}"),
+        database_url=_database_url(
+            "LAMINA_DATABASE_URL", given["LAMINA_DATABASE_URL"] or f"sqlite:///{default_database}"
+        ),
         public_url=_url("LAMINA_PUBLIC_URL", public_url) if public_url else None,
         sandbox=sandbox,
         sandbox_port=sandbox_port,
@@ -123,6 +130,9 @@ def load(environ: Mapping[str, str]) -> Settings:
         ingest_token=_secret("LAMINA_DESK_INGEST_TOKEN", ingest_token) if ingest_token else None,
         import_listed=_import(given["LAMINA_DESK_IMPORT"] or "off", generation),
         send_to=_send_to(given["LAMINA_DESK_SEND_TO"]),
+        keep=read_keep(
+            given["LAMINA_DESK_KEEP"], given["LAMINA_DESK_KEEP_PAYLOADS"], given["LAMINA_DESK_KEEP_DELIVERIES"]
+        ),
         rate_limit_per_minute=_rate_limit(given["LAMINA_RATE_LIMIT_PER_MINUTE"] or "100"),
     )
 
@@ -198,11 +208,10 @@ def _generation(text: str) -> Generation:
         raise errors.ConfigurationError(f"LAMINA_API_GENERATION must be one of {known}, not {text!r}.") from None
 
 
-def _database_url(text: str) -> str:
+def _database_url(name: str, text: str) -> str:
     if not re.match(r"(sqlite:///[^:]|postgresql\+psycopg://.)", text) or not _has_good_port(text):
         raise errors.ConfigurationError(
-            "LAMINA_DATABASE_URL must look like sqlite:///path/to/file.db or "
-            "postgresql+psycopg://user:password@host/name."
+            f"{name} must look like sqlite:///path/to/file.db or postgresql+psycopg://user:password@host/name."
         )
     return text
 
@@ -232,6 +241,11 @@ def _rate_limit(text: str) -> int:
             f"LAMINA_RATE_LIMIT_PER_MINUTE must be a whole number of 10 or more, not {text!r}."
         )
     return int(text)
+
+
+def with_database(settings: Settings, url: str) -> Settings:
+    """Return the settings with the database of a command's option; ConfigurationError if it is no URL of one."""
+    return replace(settings, database_url=_database_url("--database", url))
 
 
 def from_environment() -> Settings:

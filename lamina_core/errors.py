@@ -4,6 +4,7 @@ DeskError
 ├── ConfigurationError      a setting or an argument cannot be used
 ├── StoreError              the database cannot do it now, or at all
 │   ├── StoreBusy           too much is waiting to be written, or another process holds the database
+│   ├── DeadlinePassed      a read was ended because its time was over
 │   ├── StoreNewer          the database was made by newer code
 │   └── StoreForeign        the database belongs to another Lamina
 ├── SignatureRejected       a webhook does not prove that Lamina sent it; carries a reason code
@@ -38,6 +39,10 @@ class StoreError(DeskError):
 
 class StoreBusy(StoreError):
     """The database takes no more writes for the moment; the same write may be tried again."""
+
+
+class DeadlinePassed(StoreError):
+    """A read was ended because its time was over; what was found before stays true."""
 
 
 class StoreNewer(StoreError):

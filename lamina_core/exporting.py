@@ -32,13 +32,15 @@ from lamina_core.clock import Clock
 from lamina_core.domain import Event, Execution, Operator, Role
 from lamina_core.starts import new_token, require
 from lamina_core.store import events, exports, search
+from lamina_core.store.criteria import Count, Criteria, Cursor
+from lamina_core.store.deadline import Deadline
 from lamina_core.store.engine import Engines
 from lamina_core.store.exports import Export, Format
-from lamina_core.store.search import Count, Criteria
 from lamina_core.store.writer import Writer
 
 log = logging.getLogger(__name__)
 
+COUNTING = 0.1  # seconds for the number that is shown beside an export
 PATH = "/export/"  # the token follows
 
 COLUMNS = (
@@ -87,7 +89,7 @@ class Exporting:
         now, token = self._clock.now(), new_token(self._rng)
         export = Export(criteria, now, written_as)
         with self._engines.reading() as connection:
-            count = search.count(connection, criteria)
+            count = search.count(connection, criteria, deadline=Deadline.after(self._clock, COUNTING))
 
         def work(connection: sa.Connection) -> None:
             exports.keep(connection, token, export, now)
@@ -131,7 +133,7 @@ class Exporting:
         """
         if export.format is Format.CSV:
             yield codecs.BOM_UTF8 + write_csv([COLUMNS])
-        place: search.Cursor | None = exports.begin(export)
+        place: Cursor | None = exports.begin(export)
         while place is not None:
             with self._engines.reading() as connection:
                 rows, place = exports.read_page(connection, export, place)

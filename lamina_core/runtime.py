@@ -28,8 +28,10 @@ from lamina_core.insights.probes import Probes
 from lamina_core.operations import Operations
 from lamina_core.polling.budget import Budget
 from lamina_core.polling.poller import Chore, Poller
+from lamina_core.retention import Retention
 from lamina_core.sandbox.server import Sandbox
-from lamina_core.store import deliveries, engine, notes
+from lamina_core.seeding.demo import DemoDesk
+from lamina_core.store import deliveries, engine, notes, space, tally
 from lamina_core.store.engine import Engines
 from lamina_core.store.writer import Writer
 from lamina_core.triage.groups import TriageDesk
@@ -44,6 +46,9 @@ _UNCHECKED_AT_ONCE = 50
 _ADOPTING = timedelta(seconds=15)  # so that foreign webhooks cost a few requests a minute at most
 _IMPORTING = timedelta(seconds=15)
 _REGROUPING = timedelta(seconds=1)
+_PURGING = timedelta(seconds=0.5)  # between two batches: others come first
+_SHORTENING = timedelta(minutes=5)
+_FOLDING = timedelta(seconds=2)
 
 
 class _Shared(TypedDict):
@@ -82,6 +87,7 @@ class Runtime:
     sandbox: Sandbox | None
     own_address: str | None = None
     bulk_runner: BulkRunner = field(init=False)
+    demo: DemoDesk = field(init=False)
     workbench: Workbench = field(init=False)
 
     def __post_init__(self) -> None:
@@ -93,6 +99,13 @@ class Runtime:
             budget=self.budget,
             clock=self.clock,
             webhook_url=lambda: self.webhook_url,
+        )
+        self.demo = DemoDesk(
+            engines=self.engines,
+            writer=self.writer,
+            clock=self.clock,
+            settings=self.settings,
+            signing_key=lambda: self.sandbox.signing_key() if self.sandbox else None,
         )
         self.workbench = Workbench(
             writer=self.writer,
@@ -257,15 +270,31 @@ def _chores(
         for kept in waiting:
             deliveries_receiver.settle(kept)
 
+    def shorten_log() -> None:
+        space.shorten_log(engines)
+
+    def is_unfolded() -> bool:
+        with engines.reading() as connection:
+            return tally.has_changes(connection)
+
+    def fold_tally() -> None:
+        while shared["writer"].run(tally.fold) == tally.FOLDED:
+            pass
+
     # The ring takes from the budget by itself: its reads must not wait.
     chores = [
         Chore("reading the list of apps", timedelta(minutes=5), operations.refresh_apps, asks_lamina=True),
         Chore("reading the key set", timedelta(minutes=1), refresh_keys, asks_lamina=False),
         Chore("checking deliveries again", timedelta(seconds=5), settle_unchecked, asks_lamina=False),
         Chore("settling lost starts", timedelta(seconds=10), operations.expire_starts, asks_lamina=False),
+        Chore("shortening the log", _SHORTENING, shorten_log, asks_lamina=False),
+        Chore("adding up the tally", _FOLDING, fold_tally, False, is_unfolded),
         Chore("grouping failures", _REGROUPING, regrouping.regroup_next, False, regrouping.is_unfinished),
         Chore("adopting executions", _ADOPTING, adoption.adopt_next, True, adoption.is_any_waiting),
     ]
+    if settings.keep.is_on:
+        retention = Retention(engines, shared["writer"], shared["clock"], settings.keep)
+        chores.append(Chore("deleting what is too old", _PURGING, retention.purge_next, False, retention.is_due))
     if settings.import_listed:
         chores.append(Chore("importing executions", _IMPORTING, adoption.import_listed, asks_lamina=True))
     return chores

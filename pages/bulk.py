@@ -11,8 +11,8 @@ from lamina_core.api.generations import Feature
 from lamina_core.bulk.prospects import LIMIT, Prospect, Wish
 from lamina_core.bulk.records import BulkKind, BulkState
 from lamina_core.insights import bulks
-from lamina_core.insights.bulks import Progress
-from pages.components import acts, bulk_form, bulk_preview, bulk_progress, frame, navigation, selection
+from lamina_core.insights.bulks import Outcome, Progress
+from pages.components import acts, bulk_cost, bulk_form, bulk_preview, bulk_progress, frame, navigation, selection
 from pages.components.bulk_preview import Previewed
 from pages.components.messages import plain, shown
 from pages.components.selection import Choice
@@ -97,6 +97,14 @@ def show_actions(found: Progress) -> None:
     acts.show_error(name(bulk.id))
 
 
+def show_cost(found: Progress) -> None:
+    """Offer an estimate of what is not sent yet; below the table, which does not move when all is sent."""
+    waiting, bulk = found.numbers[Outcome.WAITING], found.bulk
+    if bulk.kind is BulkKind.REPLAY and waiting and parts.operations.supports(Feature.ESTIMATE):
+        which = f" not sent yet at {frame.format_clock(found.as_of)}"
+        bulk_cost.show_cost(f"bulk:{bulk.id}", which, partial(bulks.count_waiting_apps, parts.engines, bulk.id))
+
+
 def show_bulk(bulk_id: int) -> None:
     """Draw one operation as it stands now."""
     with shown():
@@ -108,6 +116,7 @@ def show_bulk(bulk_id: int) -> None:
         show_actions(found.progress)
         bulk_progress.show_progress(found.progress)
         bulk_progress.show_items(found)
+        show_cost(found.progress)
 
 
 def show_history(waiting: Choice | None) -> None:

@@ -7,8 +7,8 @@ from lamina_core.domain import Verdict
 from lamina_core.insights import deliveries, filters
 from lamina_core.insights.deliveries import DeliveryFilter, DeliveryListing, Gaps, View
 from lamina_core.insights.reasons import NEVER_KEPT, REASONS
+from lamina_core.store.criteria import Count
 from lamina_core.store.delivery_search import LOOKED_AT, WALK
-from lamina_core.store.search import Count
 from pages.components import deliveries as tables
 from pages.components import frame, navigation
 from pages.components.messages import code, shown

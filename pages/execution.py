@@ -11,7 +11,19 @@ from lamina_core.api.generations import Feature
 from lamina_core.domain import POLLED, UNSETTLED_START, Execution, Status
 from lamina_core.insights import detail, failures
 from lamina_core.insights.detail import Detail
-from pages.components import acts, comparison, evidence, frame, lineage, navigation, outputs, record, settling, triage
+from pages.components import (
+    acts,
+    comparison,
+    evidence,
+    frame,
+    groups,
+    lineage,
+    navigation,
+    outputs,
+    record,
+    settling,
+    triage,
+)
 from pages.components.messages import shown
 
 _SECOND_CLICK = timedelta(seconds=2)  # a click on "Start again" this soon after a start belongs to it
@@ -85,6 +97,8 @@ def show_execution(row_id: int) -> None:
         triage.show_triage(found.execution, failure, act)
         acts.show_error(name(found.execution))
         comparison.show_comparison(found)
+        if failure is not None:
+            groups.tell_likeness(failure.group)
         lineage.show_lineage(found)
         if found.outputs:
             outputs.show_outputs(found.outputs)

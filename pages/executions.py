@@ -3,23 +3,14 @@
 import streamlit as st
 
 from lamina_core import runtime
-from lamina_core.domain import Status
-from lamina_core.insights import filters, listing, wording
+from lamina_core.insights import listing
 from lamina_core.insights.filters import ExecutionFilter
-from lamina_core.store import catalogue
-from lamina_core.store.search import Count
-from pages.components import export, frame, navigation, selection, status, tables
+from pages.components import execution_filters, export, frame, navigation, selection, tables
 from pages.components.messages import shown
-
-_APP_WIDTH, _TIME_WIDTH = 220, 150  # pixels; on a narrow screen what does not fit stands on a second line
 
 parts = runtime.current()
 engines = parts.engines
 wanted = ExecutionFilter.from_params(st.query_params.to_dict())
-
-
-def format_count(count: Count) -> str:
-    return f"{count.number:,}" + ("+" if count.capped else "")
 
 
 def show(changed: ExecutionFilter) -> None:
@@ -28,15 +19,7 @@ def show(changed: ExecutionFilter) -> None:
 
 
 def take_filters() -> None:
-    state = st.session_state
-    show(
-        ExecutionFilter(
-            frozenset(state["filter_status"]),
-            state["filter_app"] or None,
-            state["filter_range"],
-            state["filter_text"] or None,
-        )
-    )
+    show(execution_filters.read_widgets())
 
 
 def track(execution_id: str, reference: str) -> None:
@@ -55,57 +38,13 @@ def show_tracking() -> None:
             track(execution_id, reference)
 
 
-def show_filters() -> None:
-    """Draw the filters as the URL has them: it is the truth, the widgets only write it."""
-    st.session_state["filter_app"] = wanted.app_id or ""
-    st.session_state["filter_range"] = wanted.range
-    st.session_state["filter_text"] = wanted.text or ""
-    with engines.reading() as connection:
-        names = {app.app_id: app.name for app in catalogue.all_apps(connection)}
+def show_controls() -> None:
+    choices = listing.read_choices(engines)
     with st.container(horizontal=True):
-        st.text_input(
-            "Text",
-            key="filter_text",
-            on_change=take_filters,
-            placeholder="beginning of an id, reference, words of an error, app",
-            label_visibility="collapsed",
-            icon=":material/search:",
-        )
-        st.selectbox(
-            "App",
-            ["", *names, *({wanted.app_id or ""} - {"", *names})],
-            format_func=lambda app_id: names.get(app_id, app_id) if app_id else "Every app",
-            key="filter_app",
-            on_change=take_filters,
-            label_visibility="collapsed",
-            width=_APP_WIDTH,
-        )
-        st.selectbox(
-            "Time",
-            list(filters.RANGES),
-            format_func=lambda name: filters.RANGES[name][0],
-            key="filter_range",
-            on_change=take_filters,
-            label_visibility="collapsed",
-            width=_TIME_WIDTH,
-        )
+        execution_filters.show_filters(wanted, choices, take_filters)
         show_tracking()
         export.show_export(wanted)
-        selection.show_all_matching(wanted, names)
-
-
-def show_statuses(counts: dict[Status, Count]) -> None:
-    st.session_state["filter_status"] = [name for name in Status if name in wanted.statuses]
-    st.pills(
-        "Status",
-        list(Status),
-        selection_mode="multi",
-        format_func=lambda name: f"{status.LOOKS[name].icon} {wording.STATUS_WORDS[name]} {format_count(counts[name])}",
-        key="filter_status",
-        wrap=True,
-        on_change=take_filters,
-        label_visibility="collapsed",
-    )
+        selection.show_all_matching(wanted, choices.apps)
 
 
 def show_page_links(shown_now: listing.Listing) -> None:
@@ -118,8 +57,18 @@ def show_page_links(shown_now: listing.Listing) -> None:
                 show(there)
                 st.rerun()
         st.caption(
-            f"{len(shown_now.rows)} rows. Counts are exact, those with + stop counting there; "
+            f"{len(shown_now.rows)} rows. Counts are exact, those with + may be more; "
             "sorting by a header sorts the rows shown."
+        )
+
+
+def show_reach(shown_now: listing.Listing) -> None:
+    """Say so where the search was ended before it had looked at everything."""
+    if shown_now.searched_to is not None:
+        st.info(
+            f"Searched back to {frame.format_clock(shown_now.searched_to)}; what lies beyond was not looked at yet. "
+            "Go on by *Older*, or name an app, a status or a time: that searches faster.",
+            icon=":material/hourglass_bottom:",
         )
 
 
@@ -128,11 +77,11 @@ def show_live_rows() -> None:
     if ExecutionFilter.from_params(st.query_params.to_dict()) != wanted:
         st.rerun(scope="app")
     with shown():
-        changes = listing.read_changes(engines, wanted, first.rows, frame.now())
+        changes = listing.read_changes(engines, wanted, first.rows, parts.clock)
         with st.container(horizontal=True):
-            show_statuses(changes.counts)
+            execution_filters.show_statuses(wanted, changes.counts, take_filters)
             if changes.newer.number and wanted.older_than is None and wanted.newer_than is None:
-                label, held = f"{format_count(changes.newer)} new", selection.is_ticked(first)
+                label, held = f"{execution_filters.format_count(changes.newer)} new", selection.is_ticked(first)
                 why = "While rows are ticked, they stay as they are." if held else None
                 icon = ":material/arrow_upward:"
                 if st.button(label, icon=icon, key="show_new", type="primary", disabled=held, help=why):
@@ -142,11 +91,12 @@ def show_live_rows() -> None:
             selection.take_ticks(wanted, ticked)
 
 
-first = selection.hold(wanted, lambda: listing.read_listing(engines, wanted, frame.now()))
-show_filters()
+first = selection.hold(wanted, lambda: listing.read_listing(engines, wanted, parts.clock))
+show_controls()
 st.fragment(show_live_rows, run_every=frame.refresh_interval())()
 selection.show_bar(wanted)
-if first.rows:
+show_reach(first)
+if first.rows or first.searched_to:
     show_page_links(first)
 elif wanted.to_params():
     st.info("No execution matches these filters.", icon=":material/filter_alt_off:")

@@ -146,6 +146,7 @@ def show_group() -> None:
         with left:
             groups.show_chart(found.row.history)
         with right:
+            st.markdown("**What they share**")
             groups.show_likeness(likeness, found.row.group.app_name)
         groups.show_members(found, found.row.group.number - shown_number[0])
 

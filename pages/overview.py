@@ -5,15 +5,17 @@ from datetime import timedelta
 
 import streamlit as st
 
-from lamina_core import runtime
+from lamina_core import errors, runtime
 from lamina_core.domain import Source, Status, Verdict
 from lamina_core.insights import failures, health, wording
 from lamina_core.insights.failures import OpenFailures
 from lamina_core.insights.health import FLIGHT_CAP, Health, Latency
+from lamina_core.seeding.demo import EXECUTIONS
 from pages.components import frame, navigation, tables
-from pages.components.messages import shown
+from pages.components.messages import describe, shown
 
 _ROWS = 12
+_DEMO_ERROR = "demo_error"  # key of the session's state
 _WIDTH = 190  # pixels of a number: five beside each other, three on a narrow screen
 
 parts = runtime.current()
@@ -119,6 +121,30 @@ def show_unsettled(found: OpenFailures, state: Health) -> None:
     tables.show_executions(found.unsettled, state.as_of, "unsettled")
 
 
+def fill_demo() -> None:
+    """Store the demo history; an error stands in place of the button's next look."""
+    st.session_state.pop(_DEMO_ERROR, None)
+    try:
+        parts.demo.fill(frame.operator())
+    except errors.DeskError as error:
+        st.session_state[_DEMO_ERROR] = describe(error)
+
+
+def show_beginning() -> None:
+    """Offer what there is to do where nothing goes on and nothing has failed."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.page_link(navigation.build_pages()["start"], label="Start an execution", icon=":material/play_circle:")
+        if parts.demo.is_offered():
+            st.button(
+                "Fill with a demo history",
+                icon=":material/history:",
+                on_click=fill_demo,
+                help=f"{EXECUTIONS} executions of the sandbox's apps over the last month, to look around in.",
+            )
+    if error := st.session_state.get(_DEMO_ERROR):
+        st.error(error, icon="⚠️")
+
+
 def show_overview() -> None:
     with shown():
         state = health.read_health(parts.engines, frame.now())
@@ -130,7 +156,7 @@ def show_overview() -> None:
         show_unsettled(found, state)
         show_failures(found, state)
         if not state.in_flight and not found.number:
-            st.page_link(navigation.build_pages()["start"], label="Start an execution", icon=":material/play_circle:")
+            show_beginning()
 
 
 st.fragment(show_overview, run_every=frame.refresh_interval())()

@@ -10,7 +10,7 @@ from lamina_core.domain import Source, Verdict
 from lamina_core.insights import health, wording
 from lamina_core.insights.health import FLIGHT_CAP, Health, Latency
 from lamina_core.polling.health import ApiState
-from pages.components import frame, kinds
+from pages.components import frame, kinds, storage
 from pages.components.messages import plain, shown
 
 parts = runtime.current()
@@ -117,6 +117,7 @@ def show_state() -> None:
         with right:
             show_facts("Webhooks", describe_webhooks(state))
             show_facts("Database", describe_store())
+            show_facts("What is kept", storage.describe_storage())
             show_facts("Configuration, from the environment at the start", describe_configuration())
 
 

@@ -16,7 +16,8 @@ LASTS = timedelta(minutes=1)
 
 
 def take_mode() -> None:
-    st.query_params.from_dict({"mode": st.session_state["debugger_mode"]})
+    mode = st.session_state["debugger_mode"]
+    st.query_params.from_dict({} if mode == "examine" else {"mode": mode})
 
 
 def asked_number(name: str) -> int | None:

@@ -14,8 +14,8 @@ from lamina_core.domain import App, Event, Operator, Role
 from lamina_core.operations import Operations
 from lamina_core.starts import new_token, require
 from lamina_core.store import bulks, events, executions, failures, groups, search
+from lamina_core.store.criteria import Criteria
 from lamina_core.store.engine import Engines
-from lamina_core.store.search import Criteria
 from lamina_core.store.writer import Writer
 from lamina_core.triage import patch
 

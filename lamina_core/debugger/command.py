@@ -44,6 +44,7 @@ def verify(arguments: argparse.Namespace) -> None:
     """Examine a webhook and print what was found; ends the process, see the module."""
     clock = SystemClock()
     try:
+        _check_input(arguments)
         specimen = _specimen(arguments)
         material = _material(arguments.keys, clock)
         now = _instant(arguments.now)
@@ -51,8 +52,22 @@ def verify(arguments: argparse.Namespace) -> None:
         print(error, file=sys.stderr)
         sys.exit(2)
     examination = examine(specimen, material, clock, now)
-    print(json.dumps(_document(examination)) if arguments.json else "\n".join(_lines(examination)))
+    _show(json.dumps(_document(examination)) if arguments.json else "\n".join(_lines(examination)))
     sys.exit(0 if examination.verdicts.authentic and examination.verdicts.fresh else 1)
+
+
+def _check_input(arguments: argparse.Namespace) -> None:
+    asked = (arguments.request, arguments.body, arguments.keys).count("-")
+    if asked > 1:
+        raise errors.ConfigurationError("Standard input can be only one of --request, --body and --keys.")
+    if asked and sys.stdin is None:  # closed by whoever started the process
+        raise errors.ConfigurationError("There is no standard input to read.")
+
+
+def _show(text: str) -> None:
+    """Print a text, with escapes for characters that the output's encoding does not have."""
+    encoding = sys.stdout.encoding
+    print(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
 def _specimen(arguments: argparse.Namespace) -> Specimen:
@@ -65,10 +80,15 @@ def _specimen(arguments: argparse.Namespace) -> Specimen:
     if arguments.body is not None:
         specimen = replace(specimen, body=_read(arguments.body), exact=True)
     if arguments.signature is not None:
-        specimen = replace(specimen, signature=arguments.signature)
+        specimen = replace(specimen, signature=_as_text(arguments.signature))
     if arguments.timestamp is not None:
-        specimen = replace(specimen, timestamp=arguments.timestamp)
+        specimen = replace(specimen, timestamp=_as_text(arguments.timestamp))
     return specimen
+
+
+def _as_text(argument: str) -> str:
+    """Return an argument whose bytes may have been no text with a sign for what was lost."""
+    return argument.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def _read(name: str) -> bytes:
@@ -149,7 +169,7 @@ def _document(examination: Examination) -> dict[str, Any]:
         "explanation": diagnosis.explanation,
         "tried": diagnosis.tried,
         "seconds": round(diagnosis.seconds, 3),
-        "complete": diagnosis.complete,
+        "complete": not diagnosis.left_out,
         "age": verdicts.age,
         "problems": list(verdicts.problems),
         "remaining": list(diagnosis.remaining),

@@ -3,16 +3,18 @@
 A verdict never leans on the search: what only verifies after a change is not authentic as received.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
 from lamina_core import errors, signing
 from lamina_core.api import wire
 from lamina_core.clock import Clock
+from lamina_core.debugger import json_text
 from lamina_core.debugger.causes import CAUSES
 from lamina_core.debugger.evidence import indications
 from lamina_core.debugger.records import Certainty, Change, Diagnosis, Examination, KeyMaterial, Specimen, Verdicts
-from lamina_core.debugger.search import Effort, Found, Search
+from lamina_core.debugger.search import LARGEST_IN_PAIRS, Effort, Found, Search
 
 _MILLISECONDS = 10**11  # a timestamp beyond this many seconds, in the year 5138, is meant in a smaller unit
 
@@ -81,7 +83,7 @@ def _seconds(timestamp: str | None) -> int | None:
 def _diagnose_authentic(specimen: Specimen, material: KeyMaterial, verdicts: Verdicts) -> Diagnosis:
     cause = _cause_of_authentic(specimen, material, verdicts)
     key = material.keys[(verdicts.key_place or 1) - 1]
-    explanation = CAUSES[cause].title if cause else "The signature holds over these bytes."
+    explanation = " ".join(["The signature holds over these bytes.", *([CAUSES[cause].title] if cause else [])])
     certainty = Certainty.VERIFIED if cause else None
     return Diagnosis((cause,) if cause else (), certainty, explanation, 1, 0.0, key=key)
 
@@ -127,21 +129,31 @@ def _details(changes: tuple[Change, ...], cause: str) -> str:
 
 def _indicated(specimen: Specimen, material: KeyMaterial, search: Search, effort: Effort) -> Diagnosis:
     found = list(indications(specimen, material))
-    tried = (
-        f"{effort.tried:,} combinations in {effort.seconds:.1f} s, none verifies." if effort.tried or not found else ""
-    )
-    explanation = " ".join([f"{CAUSES[code].title} {seen}" for code, seen in found[:1]])
-    remaining = [f"{CAUSES[code].title} {seen}" for code, seen in found[1:]]
+    seen = [f"{CAUSES[code].title} {what}" for code, what in found]
+    left_out = tuple(_left_out(specimen, search, effort))
+    told = seen[:1]
+    if effort.tried:
+        told = told or ["Nothing that was tried makes it verify:"]
+        told.append(f"{effort.tried:,} combinations in {effort.seconds:.1f} s, none verifies.")
     return Diagnosis(
         causes=tuple(code for code, _ in found[:1]),
         certainty=Certainty.INDICATED if found else None,
-        explanation=f"{explanation} {tried}".strip() if found else f"Nothing that was tried makes it verify: {tried}",
+        explanation=" ".join((*told, *left_out)),
         tried=effort.tried,
         seconds=effort.seconds,
-        complete=not effort.is_over and search.tries_pairs,
         ruled_out=_ruled_out(search),
-        remaining=(*remaining, *_remaining(specimen, material)),
+        left_out=left_out,
+        remaining=(*seen[1:], *_remaining(specimen, material)),
     )
+
+
+def _left_out(specimen: Specimen, search: Search, effort: Effort) -> Iterator[str]:
+    if effort.is_over:
+        yield f"The time was up before {'everything' if effort.tried else 'anything'} was tried."
+    elif not search.tries_pairs:
+        yield f"Pairs of mistakes were not tried: the body has more than {LARGEST_IN_PAIRS:,} bytes."
+    if json_text.is_monstrous(specimen.body.decode(errors="replace")):
+        yield "Other ways of writing the JSON were not tried: it is too long or too deep for that."
 
 
 _RULED_OUT = {

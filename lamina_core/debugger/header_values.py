@@ -53,7 +53,8 @@ def _read_signature(text: str, *, as_given: bool = False) -> Iterator[Variant]:
     first = re.split(r"[,;\s]+", plain)[0]
     readings = [("signature_decorated", bare), ("signature_prefix", unprefixed), ("signature_doubled", first)]
     readings += [("signature_prefix", _DECORATION.sub("", unprefixed)), ("signature_doubled", plain[: len(plain) // 2])]
-    readings += [("signature_doubled", part) for part in re.split(r"[,;\s]+", plain)[1:4]]
+    for part in re.split(r"[,;\s]+", plain)[1:4]:
+        readings += [("signature_doubled", part), ("signature_prefix", PREFIX.sub("", part))]
     seen: set[bytes] = set() if as_given or not re.fullmatch("[0-9a-fA-F]{128}", text) else {bytes.fromhex(text)}
     for cause, reading in [("signature_decorated", plain), *readings]:
         for encoding, raw in decode_signature(reading):

@@ -29,14 +29,28 @@ Pieces = tuple[str, ...]
 
 def take_apart(text: str) -> Pieces | None:
     """Return the pieces of a JSON object, array or string, white space included; None if it is none, or monstrous."""
+    pieces = _split(text)
+    return None if pieces is None or _has_too_many(pieces) else tuple(pieces)
+
+
+def is_monstrous(text: str) -> bool:
+    """Say whether a text looks like JSON, but has more pieces or levels than are taken apart."""
+    pieces = _split(text)
+    return pieces is not None and _has_too_many(pieces)
+
+
+def _split(text: str) -> list[str] | None:
+    """Return the pieces, one too many at most; None where something stands between them, or nothing holds a value."""
     pieces: list[str] = []
-    for found in _PIECE.finditer(text):
-        if found.lastindex or len(pieces) == _MOST_PIECES:
+    for found in itertools.islice(_PIECE.finditer(text), _MOST_PIECES + 1):
+        if found.lastindex:
             return None
         pieces.append(found.group())
-    if not any(piece[0] in '{["' for piece in pieces) or _depth(pieces) > _DEEPEST:
-        return None
-    return tuple(pieces)
+    return pieces if any(piece[0] in '{["' for piece in pieces) else None
+
+
+def _has_too_many(pieces: Sequence[str]) -> bool:
+    return len(pieces) > _MOST_PIECES or _depth(pieces) > _DEEPEST
 
 
 def _depth(pieces: Sequence[str]) -> int:

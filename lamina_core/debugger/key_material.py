@@ -4,6 +4,7 @@ A key that can only be read after a change never makes anything authentic. Of pr
 kept, and no remark repeats pasted text.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -17,6 +18,8 @@ from lamina_core.debugger.records import KeyMaterial
 _LARGEST = 1_000_000  # bytes or characters
 _MOST_REMARKS = 20
 _STALE_AFTER = timedelta(hours=24)
+_PRIVATE_PEM = re.compile(rb"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY")
+_PRIVATE_JWK = re.compile(rb'"d\\*"\s*:\s*\\*"[A-Za-z0-9_-]{43}')
 _PRIVATE = (
     "A PRIVATE KEY was given: whoever has it can sign in its owner's name. Take it out of every place where it was "
     "pasted, and replace it. It is neither kept nor shown."
@@ -34,6 +37,11 @@ def read_keys(pasted: str | bytes) -> KeyMaterial:
     except ValueError as error:
         return _refuse(str(error))
     return _summarise(readings, remarks)
+
+
+def holds_private_key(content: bytes) -> bool:
+    """Say whether a private key, as PEM or JWK, stands anywhere in what is no key itself, such as a body."""
+    return bool(_PRIVATE_PEM.search(content) or (b"kty" in content and _PRIVATE_JWK.search(content)))
 
 
 def _refuse(why: str) -> KeyMaterial:

@@ -112,13 +112,19 @@ def _write_cause(examination: Examination) -> Iterator[str]:
         return
     yield from _open("Cause")
     for code in diagnosis.causes:
-        certainty = f"{diagnosis.certainty}: {_MEANINGS[diagnosis.certainty]}" if diagnosis.certainty else "unknown"
-        yield f"- **{escape(CAUSES[code].title)}** `{code}`, {certainty}."
+        yield f"- **{escape(CAUSES[code].title)}** `{code}`, {_tell_certainty(examination)}."
     if not diagnosis.changes:
         yield f"- {_tell(diagnosis.explanation)}"
     for change in diagnosis.changes:
         yield from _write_change(change)
     yield from _write_list("How to fix it", [CAUSES[code].fix for code in diagnosis.causes], escape)
+
+
+def _tell_certainty(examination: Examination) -> str:
+    certainty = examination.diagnosis.certainty
+    if certainty is None:
+        return "unknown"
+    return certainty if examination.verdicts.authentic else f"{certainty}: {_MEANINGS[certainty]}"
 
 
 def _write_change(change: Change) -> Iterator[str]:
@@ -152,8 +158,7 @@ def _write_effort(examination: Examination) -> Iterator[str]:
     if examination.verdicts.authentic:
         return
     yield from _open("What was tried")
-    end = "" if diagnosis.complete else " The time was up before all pairs of mistakes were tried."
-    yield f"{diagnosis.tried:,} combinations in {diagnosis.seconds:.1f} s.{end}"
+    yield " ".join((f"{diagnosis.tried:,} combinations in {diagnosis.seconds:.1f} s.", *diagnosis.left_out))
     yield from _write_list("Ruled out", diagnosis.ruled_out)
     yield from _write_list("What remains", diagnosis.remaining)
 

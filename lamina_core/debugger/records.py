@@ -139,7 +139,7 @@ class Diagnosis:
 
     `causes` are codes of the table in `causes`, none if nothing was found or nothing is wrong; several only where
     one mistake alone does not explain it. `changes` lead from what is at hand to what was signed. `ruled_out` says
-    in people's words what was tried in vain, `remaining` what is left.
+    in people's words what was tried in vain, `left_out` what was not tried and why, `remaining` what is left.
     """
 
     causes: tuple[str, ...]
@@ -149,8 +149,8 @@ class Diagnosis:
     seconds: float
     changes: tuple[Change, ...] = ()
     key: signing.PublicKey | None = None  # the one that verifies, after the changes if there are any
-    complete: bool = True  # False: the deadline struck before everything was tried
     ruled_out: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
     remaining: tuple[str, ...] = ()
 
 

@@ -16,6 +16,7 @@ from lamina_core import errors, logs, signing
 from lamina_core.api.wire import clean_text
 from lamina_core.bodies import BODY_LIMIT
 from lamina_core.clock import Clock
+from lamina_core.debugger.key_material import holds_private_key
 from lamina_core.debugger.records import KeyMaterial, MendedKey, Specimen, specimen_from
 from lamina_core.domain import Event, Operator, Role
 from lamina_core.starts import new_token, require
@@ -34,8 +35,6 @@ _HEADERS, _KEYS = 100, 100
 _TOKEN = re.compile(r"[0-9a-f]{32}")
 _KEPT_HEADER = re.compile(r"x-lamina-.*|content-.*|user-agent|date|.*(?:signature|timestamp).*")
 _SECRET_HEADER = re.compile(r"auth|cookie|token|secret|passw|credential|session|api-?key")
-_PRIVATE_KEY = re.compile(rb"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY")
-_PRIVATE_JWK = re.compile(rb'"d\\*"\s*:\s*\\*"[A-Za-z0-9_-]{43}')
 
 
 class SavedWebhooks:
@@ -172,7 +171,7 @@ def _check_privacy(kept: Saved) -> None:
     parts = (kept.title, kept.note, kept.signature, kept.timestamp, kept.request_id, kept.user_id, kept.source)
     texts = [*parts, *(text for header in kept.headers for text in header), json.dumps(kept.keys)]
     for content in (kept.body, *(text.encode() for text in texts if text)):
-        if _PRIVATE_KEY.search(content) or (b"kty" in content and _PRIVATE_JWK.search(content)):
+        if holds_private_key(content):
             raise errors.OperationRefused("It holds a private key, which is never stored. Take it out, and replace it.")
 
 

@@ -35,7 +35,7 @@ from lamina_core.debugger.records import Change, KeyMaterial, Specimen, Variant
 TIME = 1.0  # seconds
 _BREATH = 0.002  # seconds of work after which others get their turn
 _USUAL_JSON = 60  # ways of writing JSON that are tried together with other mistakes
-_LARGEST_IN_PAIRS = 256_000  # bytes of a body; all ways of writing it are held in memory then
+LARGEST_IN_PAIRS = 256_000  # bytes of a body; all ways of writing it are held in memory then
 _FAR = {"timestamp_neighbour", "timestamp_time_zone"}
 
 _TEXT = (vary_ends, vary_line_ends, vary_bom)
@@ -130,7 +130,7 @@ class Search:
         self._near = [variant for variant in self._timestamps if variant.cause not in _FAR]
         self._joinings = other_joinings(specimen)
         self._content_length = content_length(specimen)
-        self.tries_pairs = len(specimen.body) <= _LARGEST_IN_PAIRS
+        self.tries_pairs = len(specimen.body) <= LARGEST_IN_PAIRS
         self.ruled_out: dict[str, int] = {}
 
     def find(self) -> Found | None:
@@ -220,7 +220,7 @@ class Search:
         for first in map(base.with_body, usual):
             yield from (first.with_body(second) for vary in (*_TEXT, *_CHARACTERS) for second in vary(first.body))
         for first in map(base.with_body, bodies):
-            if len(first.body) > _LARGEST_IN_PAIRS:
+            if len(first.body) > LARGEST_IN_PAIRS:
                 continue  # it was compressed
             yield from map(first.with_body, self._bodies(first.body))
             yield from map(first.with_body, itertools.islice(vary_json(first.body), _USUAL_JSON))

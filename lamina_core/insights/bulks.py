@@ -136,6 +136,12 @@ def count_apps(engines: Engines, ids: Sequence[int]) -> dict[str, int]:
     return dict(Counter(row.app_id for row in found.values()))
 
 
+def count_waiting_apps(engines: Engines, bulk_id: int) -> dict[str, int]:
+    """Return how many of the executions that an operation has not sent yet each app has, by the app's id."""
+    with engines.reading() as connection:
+        return bulks.count_waiting(connection, bulk_id)
+
+
 def _progress(bulk: Bulk, counts: Mapping[tuple[ItemState, Status | None], int], now: datetime) -> Progress:
     numbers = dict.fromkeys(Outcome, 0)
     for (state, status), number in counts.items():

@@ -15,9 +15,9 @@ from lamina_core.domain import Execution, Verdict
 from lamina_core.insights import filters
 from lamina_core.insights.reasons import REASONS
 from lamina_core.store import delivery_search, executions, search
+from lamina_core.store.criteria import Count
 from lamina_core.store.delivery_search import Attempt, Criteria, Received, Reconciliation
 from lamina_core.store.engine import Engines
-from lamina_core.store.search import Count
 
 PAGE = 50  # rows
 GAPS = 100  # executions without their webhook

@@ -8,10 +8,10 @@ import sqlalchemy as sa
 
 from lamina_core.domain import Execution, Status
 from lamina_core.store import failures, groups, rules, search
+from lamina_core.store.criteria import Count, Criteria
 from lamina_core.store.engine import Engines
 from lamina_core.store.groups import GroupView, Hour
 from lamina_core.store.rules import StoredRule
-from lamina_core.store.search import Count, Criteria
 from lamina_core.triage import advice, diff
 from lamina_core.triage.advice import Advice, Rule
 from lamina_core.triage.diff import Shared

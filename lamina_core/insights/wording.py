@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from lamina_core.domain import Execution, Output, Status
+from lamina_core.domain import Execution, Origin, Output, Status
 from lamina_core.polling import schedule
 
 STATUS_WORDS: Mapping[Status, str] = {
@@ -17,6 +17,15 @@ STATUS_WORDS: Mapping[Status, str] = {
     Status.START_FAILED: "start failed",
     Status.GONE: "gone",
     Status.UNKNOWN: "unknown",
+}
+
+ORIGIN_WORDS: Mapping[Origin, str] = {
+    Origin.FORM: "form",
+    Origin.REPLAY: "replay",
+    Origin.BULK: "bulk replay",
+    Origin.REGISTERED: "backend",
+    Origin.IMPORTED: "import",
+    Origin.WEBHOOK: "webhook",
 }
 
 _SENTENCES: Mapping[Status, str] = {

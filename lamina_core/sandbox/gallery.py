@@ -55,6 +55,14 @@ class Gallery:
             raise _missing() from None
         return self._answer(name, picture)
 
+    async def get_clip(self, request: Request) -> Response:
+        """Answer a sample clip."""
+        try:
+            path = media.sample_path(self._data, request.path_params["name"])
+        except KeyError:
+            raise _missing() from None
+        return FileResponse(path, media_type="video/webm", headers=_LASTING)
+
     async def _picture(self, name: str, app: App, output: OutputPlan, execution: Execution, seed: int) -> Response:
         picture = self._pictures.get(name)
         if picture is None:

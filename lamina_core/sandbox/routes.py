@@ -26,6 +26,7 @@ def build(api: Api, waiting: Waiting, gallery: Gallery, control: Control) -> Sta
         *_newest_routes(api, waiting),
         Route("/sandbox/outputs/{execution_id}/{place:int}.{kind}", gallery.get_output, methods=["GET"]),
         Route("/sandbox/samples/{name}.png", gallery.get_sample, methods=["GET"]),
+        Route("/sandbox/samples/{name}.webm", gallery.get_clip, methods=["GET"]),
         _local("POST", "/sandbox/faults", control.arm),
         _local("GET", "/sandbox/faults", control.list_armed),
         _local("DELETE", "/sandbox/faults", control.clear),

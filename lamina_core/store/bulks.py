@@ -17,12 +17,14 @@ from lamina_core.triage import patch
 _FIELDS = [col(getattr(BulkTable, name)) for name in Bulk.__dataclass_fields__]
 _ITEM_FIELDS = [col(getattr(BulkItemTable, name)) for name in Item.__dataclass_fields__]
 _LATEST = 3  # replays whose ends are looked at together
-_REPLAY = aliased(ExecutionTable)
+_REPLAY, _AGAIN = aliased(ExecutionTable), aliased(FailureTable)
+_FAILED_IN_PART = (col(_REPLAY.status) == Status.COMPLETED) & col(_AGAIN.execution).is_not(None)
+_BECAME = sa.case((_FAILED_IN_PART, Status.FAILED.value), else_=col(_REPLAY.status))
 
 
 @dataclass(frozen=True)
 class ItemView:
-    """An item, and what its replay has become: None where there is none."""
+    """An item, and what its replay has become: None where there is none; one that failed in part has failed."""
 
     item: Item
     status: Status | None
@@ -94,8 +96,7 @@ def find_next(connection: sa.Connection, bulk_id: int) -> Item | None:
 
 def find_items(connection: sa.Connection, bulk_id: int, limit: int) -> list[ItemView]:
     """Return items in their order, with what their replays have become."""
-    wanted = sa.select(*_ITEM_FIELDS, col(_REPLAY.status).label("became"))
-    wanted = wanted.outerjoin(_REPLAY, col(_REPLAY.id) == col(BulkItemTable.replay))
+    wanted = _with_replays(sa.select(*_ITEM_FIELDS, _BECAME.label("became")))
     wanted = wanted.where(col(BulkItemTable.bulk) == bulk_id).order_by(col(BulkItemTable.position)).limit(limit)
     rows = connection.execute(wanted)
     return [ItemView(_item(row), read_status(row.became) if row.became else None) for row in rows]
@@ -103,14 +104,32 @@ def find_items(connection: sa.Connection, bulk_id: int, limit: int) -> list[Item
 
 def count(connection: sa.Connection, bulk_id: int) -> dict[tuple[ItemState, Status | None], int]:
     """Return how many items are in each state, those that were sent by what their replays have become."""
-    wanted = (
-        sa.select(col(BulkItemTable.state), col(_REPLAY.status), sa.func.count())
-        .outerjoin(_REPLAY, col(_REPLAY.id) == col(BulkItemTable.replay))
-        .where(col(BulkItemTable.bulk) == bulk_id)
-        .group_by(col(BulkItemTable.state), col(_REPLAY.status))
-    )
+    became = _BECAME.label("became")
+    wanted = _with_replays(sa.select(col(BulkItemTable.state), became, sa.func.count()))
+    wanted = wanted.where(col(BulkItemTable.bulk) == bulk_id).group_by(col(BulkItemTable.state), became)
     rows = connection.execute(wanted)
     return {(ItemState(state), read_status(status) if status else None): number for state, status, number in rows}
+
+
+def _with_replays(wanted: sa.Select[Any]) -> sa.Select[Any]:
+    """Join the items of a selection to their replays and to what is known of how these failed, where there are any."""
+    return (
+        wanted.select_from(BulkItemTable)
+        .outerjoin(_REPLAY, col(_REPLAY.id) == col(BulkItemTable.replay))
+        .outerjoin(_AGAIN, col(_AGAIN.execution) == col(BulkItemTable.replay))
+    )
+
+
+def count_waiting(connection: sa.Connection, bulk_id: int) -> dict[str, int]:
+    """Return how many executions of each app wait, by the app's id."""
+    app_id = col(ExecutionTable.app_id)
+    wanted = (
+        sa.select(app_id, sa.func.count().label("number"))
+        .join(BulkItemTable, col(BulkItemTable.execution) == col(ExecutionTable.id))
+        .where(col(BulkItemTable.bulk) == bulk_id, col(BulkItemTable.state) == ItemState.WAITING)
+        .group_by(app_id)
+    )
+    return {row.app_id: row.number for row in connection.execute(wanted)}
 
 
 def find_busy(connection: sa.Connection, executions: Sequence[int]) -> dict[int, int]:
@@ -133,10 +152,10 @@ def read_survey(connection: sa.Connection, bulk: Bulk) -> Survey:
     counts = count(connection, bulk.id)
     waiting = sum(number for (state, _), number in counts.items() if state in {ItemState.WAITING, ItemState.SENDING})
     under_way = sum(number for (_, status), number in counts.items() if status and not is_settled(status))
-    unseen = (
-        sa.select(col(_REPLAY.status))
-        .join(BulkItemTable, col(BulkItemTable.replay) == col(_REPLAY.id))
-        .where(col(BulkItemTable.bulk) == bulk.id, col(BulkItemTable.position) >= bulk.checked)
+    unseen = _with_replays(sa.select(_BECAME)).where(
+        col(BulkItemTable.bulk) == bulk.id,
+        col(BulkItemTable.position) >= bulk.checked,
+        col(BulkItemTable.replay).is_not(None),
     )
     first = connection.execute(unseen.order_by(col(BulkItemTable.position)).limit(bulk.canaries)).scalars()
     latest = connection.execute(unseen.order_by(col(BulkItemTable.position).desc()).limit(_LATEST)).scalars()

@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from lamina_core.domain import TERMINAL, Delivery, Execution, Verdict
+from lamina_core.store.criteria import COUNT_CAP, Count
 from lamina_core.store.executions import ROW, execution_from
-from lamina_core.store.search import COUNT_CAP, Count
 from lamina_core.store.tables import DeliveryTable, ExecutionTable
 
 WALK = 5_000  # deliveries that are looked through at once for a reason, which has no index

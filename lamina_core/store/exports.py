@@ -5,7 +5,7 @@ the database can fetch it.
 """
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -14,10 +14,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import col
 
-from lamina_core.domain import Execution, Status
+from lamina_core.domain import Execution, Origin, Status
 from lamina_core.store import notes, search
-from lamina_core.store.search import Criteria, Cursor
+from lamina_core.store.criteria import Criteria, Cursor, Scope
 from lamina_core.store.tables import NoteTable, PayloadTable
+from lamina_core.triage.records import Triage
 
 LIFETIME = timedelta(minutes=2)  # from the operator's asking to the browser's fetching
 
@@ -32,6 +33,14 @@ class Format(StrEnum):
     JSON_LINES = "jsonl"
 
 
+# The parts of criteria that are several words, and what reads a word of theirs.
+_SETS: Mapping[str, Callable[[str], str]] = {
+    "statuses": Status,
+    "app_ids": str,
+    "triages": Triage,
+    "origins": Origin,
+    "operators": str,
+}
 PAGE: Mapping[Format, int] = {Format.CSV: 500, Format.JSON_LINES: 100}  # rows at once; those of JSON lines are wide
 
 
@@ -47,8 +56,9 @@ class Export:
         """Return it as a document, for the audit trail and for `parse`."""
         criteria = self.criteria
         frozen = asdict(criteria) | {
-            "statuses": sorted(criteria.statuses),
             "since": criteria.since and criteria.since.isoformat(),
+            "slower_than": criteria.slower_than and criteria.slower_than.total_seconds(),
+            **{name: sorted(getattr(criteria, name)) for name in _SETS},
         }
         return {"format": self.format, "filter": frozen, "as_of": self.as_of.isoformat()}
 
@@ -56,8 +66,11 @@ class Export:
     def parse(cls, document: Mapping[str, Any]) -> "Export":
         """Return the export that a document describes."""
         frozen = dict(document["filter"])
-        frozen["statuses"] = frozenset(Status(word) for word in frozen["statuses"])
+        for name, read in _SETS.items():
+            frozen[name] = frozenset(read(word) for word in frozen[name])
+        frozen["scope"] = Scope(frozen["scope"])
         frozen["since"] = frozen["since"] and datetime.fromisoformat(frozen["since"])
+        frozen["slower_than"] = frozen["slower_than"] and timedelta(seconds=frozen["slower_than"])
         return cls(Criteria(**frozen), datetime.fromisoformat(document["as_of"]), Format(document["format"]))
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -80,6 +80,7 @@ _NEVER_WRITTEN = {
     "replay_of",
 }
 _WRITTEN = [name for name in RemoteState.__dataclass_fields__ if name not in _NEVER_WRITTEN | _ELSEWHERE.keys()]
+_LONGEST = 2**31 - 1  # milliseconds: what the column can hold, 24 days
 _STATUSES = {str(status): status for status in Status}
 
 # Statements are built once: to build one takes longer than to run it.
@@ -103,7 +104,7 @@ _OUTPUTS = sa.select(col(PayloadTable.execution), col(PayloadTable.outputs)).whe
 _WRITE = (
     sa.update(ExecutionTable)
     .where(col(ExecutionTable.id) == sa.bindparam("row_id"))
-    .values({name: sa.bindparam(name) for name in _WRITTEN})
+    .values({name: sa.bindparam(name) for name in [*_WRITTEN, "duration"]})
 )
 _DATE = (
     sa.update(ExecutionTable)
@@ -154,15 +155,25 @@ def last_report(connection: sa.Connection, row_id: int) -> Mapping[str, Any] | N
 def write_remote(connection: sa.Connection, states: Sequence[RemoteState], changes: Sequence[PayloadChange]) -> None:
     """Write what Lamina said; for `intake` alone."""
     if states:
-        connection.execute(
-            _WRITE, [{"row_id": state.id, **{name: getattr(state, name) for name in _WRITTEN}} for state in states]
-        )
+        connection.execute(_WRITE, [_columns(state) for state in states])
     same_parts: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for change in changes:
         row = _payload_columns(change)
         same_parts.setdefault(tuple(row), []).append(row | {"row_id": change.execution})
     for parts, rows in same_parts.items():
         connection.execute(_payload_update(parts), rows)
+
+
+def _columns(state: RemoteState) -> dict[str, Any]:
+    columns = {name: getattr(state, name) for name in _WRITTEN}
+    return {"row_id": state.id, "duration": milliseconds_of(state.created_at, state.completed_at), **columns}
+
+
+def milliseconds_of(created_at: datetime, completed_at: datetime | None) -> int | None:
+    """Return an execution's duration as it is stored, None before its end."""
+    if completed_at is None:
+        return None
+    return min(max(round((completed_at - created_at) / timedelta(milliseconds=1)), 0), _LONGEST)
 
 
 def _payload_columns(change: PayloadChange) -> dict[str, Any]:

@@ -1,79 +1,35 @@
-"""Finding executions: pages by keyset, and counts that never read more than a bounded number of rows."""
+"""Finding executions: pages by keyset, and counts that say how exact they are.
+
+A search that takes a deadline answers by then with what it found and how far it looked; without one it ends itself.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import col
 
 from lamina_core.domain import Execution, Status
+from lamina_core.store import paths, tally, walks
+from lamina_core.store.criteria import COUNT_CAP, Count, Criteria, Cursor, Range
+from lamina_core.store.deadline import Deadline
 from lamina_core.store.executions import ROW, execution_from
 from lamina_core.store.remote import read_status
-from lamina_core.store.tables import ExecutionTable, UtcDateTime
-
-COUNT_CAP = 1_000  # a count above this is shown as "1,000+"
-
-
-@dataclass(frozen=True)
-class Criteria:
-    """Which executions; an empty or missing part does not restrict."""
-
-    statuses: frozenset[Status] = frozenset()
-    app_id: str | None = None
-    since: datetime | None = None
-    text: str | None = None
-
-
-@dataclass(frozen=True)
-class Cursor:
-    """A place in the list, newest first: the row that a page ends or begins with."""
-
-    created_at: datetime
-    id: int
+from lamina_core.store.tables import ExecutionTable, TextTable
 
 
 @dataclass(frozen=True)
 class Page:
-    """A page of rows, and whether there are older and newer ones."""
+    """A page of rows, newest first, and whether there are older and newer ones.
+
+    `reached`: the search ran out of time there, and what lies beyond is not known.
+    """
 
     rows: tuple[Execution, ...]
     has_older: bool
     has_newer: bool
-
-
-@dataclass(frozen=True)
-class Count:
-    """A number that stops at COUNT_CAP."""
-
-    number: int
-    capped: bool
-
-
-def _matches(criteria: Criteria) -> list[sa.ColumnElement[bool]]:
-    conditions: list[sa.ColumnElement[bool]] = []
-    if criteria.statuses:
-        conditions.append(col(ExecutionTable.status).in_(sorted(criteria.statuses)))
-    if criteria.app_id:
-        conditions.append(col(ExecutionTable.app_id) == criteria.app_id)
-    if criteria.since:
-        conditions.append(col(ExecutionTable.created_at) >= criteria.since)
-    if criteria.text:
-        conditions.append(
-            col(ExecutionTable.execution_id).istartswith(criteria.text, autoescape=True)
-            | col(ExecutionTable.error_message).icontains(criteria.text, autoescape=True)
-            | col(ExecutionTable.app_name).icontains(criteria.text, autoescape=True)
-            | col(ExecutionTable.reference).icontains(criteria.text, autoescape=True)
-        )
-    return conditions
-
-
-def _place(cursor: Cursor) -> Any:
-    return sa.tuple_(sa.literal(cursor.created_at, UtcDateTime()), sa.literal(cursor.id, sa.BigInteger()))
-
-
-_HERE = sa.tuple_(col(ExecutionTable.created_at), col(ExecutionTable.id))
+    reached: Cursor | None = None
 
 
 def find_page(
@@ -83,64 +39,108 @@ def find_page(
     *,
     older_than: Cursor | None = None,
     newer_than: Cursor | None = None,
+    deadline: Deadline | None = None,
 ) -> Page:
-    """Return a page, newest first: the newest rows, those after a cursor, or those just before one."""
+    """Return a page: the newest rows, those after a cursor, or those just before one."""
     upwards = newer_than is not None
-    wanted = sa.select(*ROW).where(*_matches(criteria)).limit(limit + 1)
-    if newer_than is not None:
-        wanted = wanted.where(_place(newer_than) < _HERE)
-    elif older_than is not None:
-        wanted = wanted.where(_place(older_than) > _HERE)
-    order = [col(ExecutionTable.created_at), col(ExecutionTable.id)]
-    wanted = wanted.order_by(*(order if upwards else [part.desc() for part in order]))
-    found = [execution_from(row) for row in connection.execute(wanted)]
-    more, rows = len(found) > limit, found[:limit]
+    rows = _range(criteria, above=newer_than, below=None if upwards else older_than)
+    path = paths.find_path(connection, criteria, deadline)
+    found = walks.walk(connection, path, rows, limit + 1, deadline, upwards=upwards)
+    places = found.places[:limit]
+    known = find_by_ids(connection, [place.id for place in places])
+    executions = [known[place.id] for place in places if place.id in known]
+    more = len(found.places) > limit or found.reached is not None
+    reached = found.reached if len(found.places) <= limit else None
     if upwards:
-        return Page(tuple(reversed(rows)), has_older=True, has_newer=more)
-    return Page(tuple(rows), has_older=more, has_newer=older_than is not None)
+        return Page(tuple(reversed(executions)), has_older=True, has_newer=more, reached=reached)
+    return Page(tuple(executions), has_older=more, has_newer=older_than is not None, reached=reached)
+
+
+def _range(criteria: Criteria, above: Cursor | None, below: Cursor | None) -> Range:
+    since = Cursor(criteria.since, 0) if criteria.since else None
+    if above is None or (since is not None and since.created_at > above.created_at):
+        above = since
+    return Range(above, below)
 
 
 def find_by_ids(connection: sa.Connection, ids: Sequence[int]) -> dict[int, Execution]:
     """Return executions by our own ids, for rows that are on a screen already."""
+    if not ids:
+        return {}
     wanted = sa.select(*ROW).where(col(ExecutionTable.id).in_(ids))
     return {row.id: execution_from(row) for row in connection.execute(wanted)}
 
 
 def find_ids(connection: sa.Connection, criteria: Criteria, until: datetime, limit: int) -> list[tuple[int, Status]]:
     """Return executions that match and were started by an instant, newest first, each with its status."""
-    wanted = sa.select(col(ExecutionTable.id), col(ExecutionTable.status)).where(*_matches(criteria))
-    wanted = wanted.where(col(ExecutionTable.created_at) <= until)
-    wanted = wanted.order_by(col(ExecutionTable.created_at).desc(), col(ExecutionTable.id).desc()).limit(limit)
-    return [(row.id, read_status(row.status)) for row in connection.execute(wanted)]
+    rows = _range(criteria, above=None, below=Cursor(until, _LAST_ID))
+    found = walks.walk(connection, paths.find_path(connection, criteria, None), rows, limit, None)
+    ids = [place.id for place in found.places]
+    wanted = sa.select(col(ExecutionTable.id), col(ExecutionTable.status)).where(col(ExecutionTable.id).in_(ids))
+    known = {row.id: read_status(row.status) for row in connection.execute(wanted)}
+    return [(row_id, known[row_id]) for row_id in ids if row_id in known]
 
 
-def count(connection: sa.Connection, criteria: Criteria, newer_than: Cursor | None = None) -> Count:
-    """Return how many executions match, counting no further than COUNT_CAP."""
-    conditions = _matches(criteria)
-    if newer_than is not None:
-        conditions.append(_place(newer_than) < _HERE)
-    inner = sa.select(sa.literal(1)).select_from(ExecutionTable).where(*conditions).limit(COUNT_CAP + 1).subquery()
-    number = int(connection.execute(sa.select(sa.func.count()).select_from(inner)).scalar_one())
-    return Count(min(number, COUNT_CAP), number > COUNT_CAP)
+_LAST_ID = 2**63 - 1
 
 
-def count_by_status(connection: sa.Connection, criteria: Criteria) -> dict[Status, Count]:
+def count(
+    connection: sa.Connection,
+    criteria: Criteria,
+    newer_than: Cursor | None = None,
+    deadline: Deadline | None = None,
+) -> Count:
+    """Return how many executions match: exact where the tally knows, else counted no further than COUNT_CAP."""
+    if criteria.is_tallied and newer_than is None:
+        numbers = tally.count_by_status(connection, paths.cells_of(criteria))
+        wanted = {str(status) for status in criteria.statuses or numbers}
+        return Count(sum(number for status, number in numbers.items() if status in wanted), capped=False)
+    path = paths.find_path(connection, criteria, deadline)
+    rows = _range(criteria, above=newer_than, below=None)
+    if path.is_direct:
+        found = walks.walk(connection, path, rows, COUNT_CAP + 1, deadline)
+        return Count(min(len(found.places), COUNT_CAP), len(found.places) > COUNT_CAP)
+    numbers, is_all = walks.count(connection, path, rows, COUNT_CAP, deadline)
+    return Count(sum(numbers.values()), capped=not is_all)
+
+
+def count_by_status(
+    connection: sa.Connection, criteria: Criteria, deadline: Deadline | None = None
+) -> dict[Status, Count]:
     """Return a count for every status, zeros too, following every part of the criteria but the statuses."""
-    return {status: count(connection, replace(criteria, statuses=frozenset({status}))) for status in Status}
+    criteria = replace(criteria, statuses=frozenset())
+    if criteria.is_tallied:
+        return _by_status(tally.count_by_status(connection, paths.cells_of(criteria)), is_all=True)
+    if not (criteria.triages or criteria.origins or criteria.operators or criteria.slower_than or criteria.text):
+        return {
+            status: count(connection, replace(criteria, statuses=frozenset({status})), None, deadline)
+            for status in Status
+        }
+    path = paths.find_path(connection, criteria, deadline)
+    numbers, is_all = walks.count(connection, path, _range(criteria, None, None), COUNT_CAP, deadline)
+    return _by_status(numbers, is_all=is_all)
+
+
+def _by_status(numbers: dict[str, int], *, is_all: bool) -> dict[Status, Count]:
+    known: dict[Status, int] = dict.fromkeys(Status, 0)
+    for word, number in numbers.items():
+        known[read_status(word)] += number
+    return {status: Count(number, capped=not is_all) for status, number in known.items()}
 
 
 def find_ids_by_text(connection: sa.Connection, text: str, limit: int) -> list[int]:
     """Return executions that a pasted text means: Lamina's id or the customer's reference, else how one begins."""
-    columns = (col(ExecutionTable.execution_id), col(ExecutionTable.reference))
-    exactly, begun = (
-        [column == text for column in columns],
-        [column.startswith(text, autoescape=True) for column in columns],
+    columns = (
+        (col(ExecutionTable.id), col(ExecutionTable.execution_id)),
+        (col(TextTable.execution), col(TextTable.reference)),
     )
-    for conditions in (exactly, begun):
+    exactly = [sa.select(row_id).where(name == text) for row_id, name in columns]
+    begun = [sa.select(row_id).where(name >= text, name < text + "\U0010ffff") for row_id, name in columns]
+    for ways in (exactly, begun):
         found: list[int] = []
-        for condition in conditions:
-            wanted = sa.select(col(ExecutionTable.id)).where(condition).limit(limit)
-            found += [row_id for row_id in connection.execute(wanted).scalars() if row_id not in found]
+        for wanted in ways:
+            rows = connection.execute(wanted.limit(limit)).scalars()
+            found += [row_id for row_id in rows if row_id not in found]
         if found:
             return found[:limit]
     return []

@@ -35,6 +35,18 @@ def _document(*, nullable: bool = False) -> Any:
     return Field(sa_type=sa.JSON(none_as_null=True), nullable=nullable)
 
 
+def _name(*, unique: bool = False) -> Any:
+    """A text that is looked for by how it begins: in the order of its characters, whatever the database's language."""
+    text = sa.String().with_variant(sa.String(collation="C"), "postgresql")
+    return Field(default=None, sa_column=sa.Column(text, unique=unique, nullable=True))
+
+
+def _partial_index(name: str, *columns: str, where: str | None = None) -> sa.Index:
+    """An index of the rows that have a value in a column, the only one unless it is named."""
+    present = sa.text(f"{where or columns[0]} IS NOT NULL")
+    return sa.Index(name, *columns, sqlite_where=present, postgresql_where=present)
+
+
 def _row_id() -> Any:
     # SQLite counts rows up only for a column that is called exactly INTEGER.
     key = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
@@ -59,7 +71,7 @@ class ExecutionTable(SQLModel, table=True):
     __tablename__ = "execution"
 
     id: int = _row_id()
-    execution_id: str | None = Field(default=None, unique=True)
+    execution_id: str | None = _name(unique=True)
     app_id: str
     app_name: str
     status: str
@@ -70,6 +82,7 @@ class ExecutionTable(SQLModel, table=True):
     created_at: datetime = _instant()
     started_at: datetime | None = _instant(nullable=True)
     completed_at: datetime | None = _instant(nullable=True)
+    duration: int | None  # milliseconds from `created_at` to `completed_at`
     updated_at: datetime = _instant()
     reported_as_of: datetime | None = _instant(nullable=True)  # begin of the read that the status comes from
     delivered_at: datetime | None = _instant(nullable=True)  # receipt of the delivery that says what is known
@@ -85,29 +98,15 @@ class ExecutionTable(SQLModel, table=True):
     webhook_expected: bool
     reference: str | None  # the customer's own number of an order or a ticket
 
+    # Eight with the unique one. What follows `id` in them is there to be looked at without the row.
     __table_args__ = (
         sa.Index("execution_newest", "created_at", "id"),
-        sa.Index("execution_status", "status", "created_at", "id"),
-        sa.Index("execution_app", "app_id", "created_at", "id"),
-        sa.Index("execution_app_status", "app_id", "status", "created_at", "id"),
-        sa.Index(
-            "execution_due",
-            "next_poll_at",
-            sqlite_where=sa.text("next_poll_at IS NOT NULL"),
-            postgresql_where=sa.text("next_poll_at IS NOT NULL"),
-        ),
-        sa.Index(
-            "execution_replays",
-            "replay_of",
-            sqlite_where=sa.text("replay_of IS NOT NULL"),
-            postgresql_where=sa.text("replay_of IS NOT NULL"),
-        ),
-        sa.Index(
-            "execution_reference",
-            "reference",
-            sqlite_where=sa.text("reference IS NOT NULL"),
-            postgresql_where=sa.text("reference IS NOT NULL"),
-        ),
+        sa.Index("execution_status", "status", "created_at", "id", "origin", "started_by"),
+        sa.Index("execution_app_status", "app_id", "status", "created_at", "id", "origin", "started_by"),
+        sa.Index("execution_source", "origin", "started_by", "created_at", "id", "app_id", "status"),
+        _partial_index("execution_duration", "app_id", "status", "duration", "created_at", "id", where="duration"),
+        _partial_index("execution_due", "next_poll_at"),
+        _partial_index("execution_replays", "replay_of"),
     )
 
 
@@ -123,6 +122,48 @@ class PayloadTable(SQLModel, table=True):
     outputs: list[dict[str, Any]] | None = _document(nullable=True)
     last_report: dict[str, Any] | None = _document(nullable=True)
     problems: list[dict[str, Any]] | None = _document(nullable=True)  # why Lamina refused the start
+
+
+class TextTable(SQLModel, table=True):
+    """What executions are found by as text; the database keeps it in step with them.
+
+    An index over the words of inputs, and on SQLite one over errors, lie beside it: see migration 0005.
+    """
+
+    __tablename__ = "execution_text"
+
+    execution: int = _reference("execution.id", primary_key=True)
+    reference: str | None = _name()
+    error: str | None
+
+    __table_args__ = (_partial_index("execution_text_reference", "reference"),)
+
+
+class TallyTable(SQLModel, table=True):
+    """How many executions there are of each app, status, origin and starter, without what is in `tally_change`."""
+
+    __tablename__ = "tally"
+
+    app_id: str = Field(primary_key=True)
+    status: str = Field(primary_key=True)
+    origin: str = Field(primary_key=True)
+    started_by: str = Field(primary_key=True)
+    number: int
+
+    __table_args__ = {"sqlite_with_rowid": False}
+
+
+class TallyChangeTable(SQLModel, table=True):
+    """What is not in the tally yet: rows of their own, for two processes that add to one would wait for each other."""
+
+    __tablename__ = "tally_change"
+
+    id: int = _row_id()
+    app_id: str
+    status: str
+    origin: str
+    started_by: str
+    number: int
 
 
 class DeliveryTable(SQLModel, table=True):
@@ -228,16 +269,16 @@ class FailureTable(SQLModel, table=True):
     resolved_by: int | None = _reference("execution.id")  # the replay that succeeded
     assignee: str | None
     ticket: str | None
+    # The execution's own, which the database keeps in step with it, so that lists by triage need no look at it.
+    app_id: str | None
+    status: str | None
+    created_at: datetime | None = _instant(nullable=True)
 
     __table_args__ = (
         sa.Index("failure_group_members", "fingerprint", "triage", "failed_at", "execution"),
         sa.Index("failure_triage", "triage", "failed_at", "execution"),
-        sa.Index(
-            "failure_resolved_by",
-            "resolved_by",
-            sqlite_where=sa.text("resolved_by IS NOT NULL"),
-            postgresql_where=sa.text("resolved_by IS NOT NULL"),
-        ),
+        sa.Index("failure_newest", "triage", "created_at", "execution", "app_id", "status"),
+        _partial_index("failure_resolved_by", "resolved_by"),
     )
 
 
@@ -329,12 +370,7 @@ class BulkItemTable(SQLModel, table=True):
     __table_args__ = (
         sa.Index("bulk_item_state", "bulk", "state", "position"),
         sa.Index("bulk_item_execution", "execution"),
-        sa.Index(
-            "bulk_item_replay",
-            "replay",
-            sqlite_where=sa.text("replay IS NOT NULL"),
-            postgresql_where=sa.text("replay IS NOT NULL"),
-        ),
+        _partial_index("bulk_item_replay", "replay"),
     )
 
 

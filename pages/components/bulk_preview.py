@@ -1,4 +1,4 @@
-"""What would become of each chosen execution, before anything is sent: numbers, values before and after, and cost."""
+"""What would become of each chosen execution, before anything is sent: numbers, and values before and after."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,8 +14,7 @@ from lamina_core.bulk.prospects import Preview, Prospect, Selection, Wish
 from lamina_core.insights import bulks
 from lamina_core.triage import diff, patch
 from lamina_core.triage.patch import Patch
-from pages.components import frame
-from pages.components.messages import plain, shown
+from pages.components import bulk_cost, frame
 from pages.components.status import Look
 
 _LOOKS: Mapping[Prospect, Look] = {
@@ -30,7 +29,7 @@ _ROW_HEIGHT = 34  # pixels
 _ROWS_SHOWN = 10
 _EXCERPT = 120  # signs of a value
 _CONTEXT = 20  # signs kept before the first one that differs
-_STATE, _COST = "bulk_previewed", "bulk_cost"  # keys of the session's state
+_STATE = "bulk_previewed"  # key of the session's state
 
 
 @dataclass(frozen=True)
@@ -145,27 +144,7 @@ def _part(text: str, first: int) -> str:
 
 
 def show_cost(previewed: Previewed) -> None:
-    """Offer an estimate of what the ready ones would cost; Lamina is asked once, on pressing."""
-    asked_for = (previewed.number, previewed.as_of)
-    known_for, text = st.session_state.get(_COST, (None, ""))
-    if known_for == asked_for:
-        st.caption(f":material/payments: {text}")
-    elif st.button("Estimate the cost", icon=":material/payments:", disabled=not previewed.ready, key="bulk_estimate"):
-        with shown():
-            st.session_state[_COST] = asked_for, _estimate(previewed.ready)
-            st.rerun()
-
-
-def _estimate(ready: Sequence[int]) -> str:
-    parts = runtime.current()
-    total, unknown, balance = 0.0, 0, None
-    for app_id, number in bulks.count_apps(parts.engines, ready).items():
-        estimate = parts.operations.estimate(app_id)
-        balance = estimate.balance if estimate.balance is not None else balance
-        if estimate.expected is None:
-            unknown += number
-        else:
-            total += estimate.expected * number
-    text = f"Estimated: {total:g} credits for {len(ready) - unknown:,}"
-    text += f"; {unknown:,} more cost nobody knows how much" if unknown else ""
-    return plain(text + (f". {balance:g} are left." if balance is not None else "."))
+    """Offer an estimate of what the ready ones would cost."""
+    asked_for = f"preview:{previewed.number}:{previewed.as_of.timestamp()}"
+    engines = runtime.current().engines
+    bulk_cost.show_cost(asked_for, "", lambda: bulks.count_apps(engines, previewed.ready), is_free=not previewed.ready)

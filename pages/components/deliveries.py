@@ -51,7 +51,7 @@ def show_table(rows: Sequence[DeliveryRow], now: datetime, narrowed_to: str | No
     Return the execution to whose deliveries a click narrows the list, unless it is `narrowed_to` that one already.
     """
     zone = st.context.timezone or "UTC"
-    statuses = {status.label(row.execution): status.LOOKS[row.execution.status] for row in rows if row.execution}
+    statuses = {status.label(row.execution): status.find_look(row.execution) for row in rows if row.execution}
     event: Any = st.dataframe(
         {
             "age": [wording.format_short(now - row.delivery.received_at) for row in rows],
@@ -146,7 +146,7 @@ def _layout(rows: int) -> dict[str, Any]:
 def show_gaps(rows: Sequence[Gap], now: datetime) -> None:
     """Draw the executions without their webhook; a click opens one, or what was refused of it."""
     zone = st.context.timezone or "UTC"
-    statuses = {status.label(row.execution): status.LOOKS[row.execution.status] for row in rows}
+    statuses = {status.label(row.execution): status.find_look(row.execution) for row in rows}
     ends = [row.execution.completed_at or row.execution.updated_at for row in rows]
     event: Any = st.dataframe(
         {

@@ -95,7 +95,8 @@ def show_cause(found: Examination) -> None:
             st.markdown(
                 f"**{_prose(CAUSES[code].title)}** :{colour}-badge[{icon} cause {diagnosis.certainty}] `{code}`"
             )
-        st.caption(f"{meaning}{_tell_effort(found)}. {plain(_tell_more(diagnosis))}")
+        proof = "" if found.verdicts.authentic else f"{meaning}{_tell_effort(found)}. "
+        st.caption(proof + plain(_tell_more(diagnosis)))
         for change in diagnosis.changes:
             _show_change(change)
         for fix in dict.fromkeys(CAUSES[code].fix for code in diagnosis.causes):
@@ -112,7 +113,7 @@ def _prose(text: str) -> str:
 
 def _tell_effort(found: Examination) -> str:
     diagnosis = found.diagnosis
-    if diagnosis.certainty is Certainty.INDICATED or found.verdicts.authentic:
+    if diagnosis.certainty is Certainty.INDICATED:
         return ""
     return f"; found after {diagnosis.tried:,} combinations"
 
@@ -122,8 +123,6 @@ def _tell_more(diagnosis: Diagnosis) -> str:
     more = diagnosis.explanation
     for code in diagnosis.causes:
         more = more.replace(CAUSES[code].title, "")
-    if diagnosis.certainty is not Certainty.VERIFIED and diagnosis.tried and not diagnosis.complete:
-        more += " The time was up before all pairs of mistakes were tried."
     return "" if diagnosis.changes else more.strip()
 
 

@@ -10,8 +10,8 @@ from lamina_core import runtime
 from lamina_core.exporting import Prepared
 from lamina_core.insights.filters import ExecutionFilter
 from lamina_core.store import search
+from lamina_core.store.criteria import Count
 from lamina_core.store.exports import LIFETIME, Format
-from lamina_core.store.search import Count
 from pages.components import frame
 from pages.components.messages import shown
 

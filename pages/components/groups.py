@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from lamina_core import runtime
 from lamina_core.insights import failures, wording
 from lamina_core.insights.failures import GroupDetail, GroupRow, History, Likeness
 from lamina_core.store.groups import GroupView
@@ -32,6 +33,7 @@ _ROW_HEIGHT = 34  # pixels
 _ROWS_SHOWN = 20
 _CHART_HEIGHT = 130  # pixels
 _MINUTES = 16  # signs of an instant up to its minutes
+_LIKENESS = "group_likeness"  # key of the session's state
 _BAR_COLOUR = "#5470ee"  # the accent colour: legible on light and on dark
 
 
@@ -168,7 +170,6 @@ def show_chart(history: History) -> None:
 
 def show_likeness(likeness: Likeness, app_name: str) -> None:
     """Draw what the inputs of failures share and those of successes lack, with the numbers behind it."""
-    st.markdown("**What they share**")
     if not likeness.failures:
         st.caption("Their inputs are not known here: others started them.")
         return
@@ -181,6 +182,30 @@ def show_likeness(likeness: Likeness, app_name: str) -> None:
         return
     st.markdown("\n".join(f"- {_describe_shared(each)}" for each in likeness.found))
     st.caption(f"Compared were {compared}. It hints at a cause and proves none.")
+
+
+def tell_likeness(group: FailureGroup) -> None:
+    """Tell on the screen of one failure what it and the others of its group share, and show it on a click."""
+    if group.number < 2:
+        return
+    likeness = _find_likeness(group)
+    if likeness.found:
+        names = ", ".join(dict.fromkeys(plain(each.name) for each in likeness.found))
+        # The key keeps it open while its label changes.
+        with st.expander(f"What the failures of its group share: {names}", key=f"likeness:{group.fingerprint}"):
+            show_likeness(likeness, group.app_name)
+    elif likeness.failures and likeness.successes:
+        st.caption("Nothing in the inputs of its group sets the failures apart from successes.")
+
+
+def _find_likeness(group: FailureGroup) -> Likeness:
+    """Return what was read before until more have failed: reading it is too much for each refresh."""
+    asked_for = group.fingerprint, group.number
+    known: tuple[tuple[str, int], Likeness] | None = st.session_state.get(_LIKENESS)
+    if known is None or known[0] != asked_for:
+        known = asked_for, failures.read_likeness(runtime.current().engines, group.fingerprint)
+        st.session_state[_LIKENESS] = known
+    return known[1]
 
 
 def _describe_shared(shared: Shared) -> str:

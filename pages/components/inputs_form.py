@@ -17,6 +17,7 @@ _FEW_OPTIONS = 5  # as buttons; more go into a box to choose from
 _LONG_TEXT = 60  # characters of a default that asks for a box of several lines
 _KEPT_TEXT = 300  # characters shown of a value that no control can hold
 _PREVIEWS = 6
+_MISSING = "missing_no_default"
 
 
 def show_inputs(draft: Draft) -> dict[str, Any] | None:
@@ -59,27 +60,36 @@ def show_form(draft: Draft) -> dict[str, Any]:
 
     What no control can hold (an input that is no parameter, a value of another type) is kept as it is. What is noted
     of a replay stays at its field: if it went once the field is filled, the button below would move under the cursor.
+    That a value is missing is told once: by the label, else by the note, and by the refusal in the note's place.
     """
     app, token, inputs = draft.app, draft.token, draft.inputs
     result = dict(inputs)
     for place, parameter in enumerate(app.parameters or ()):
-        name = _name_in(inputs, parameter)
+        name, told = _name_in(inputs, parameter), drafts.problems_at(draft.problems, parameter)
+        noted = drafts.problems_at(draft.notes, parameter)
         if name in inputs and not drafts.fits_widget(parameter, inputs[name]):
             _show_kept(parameter, f"kept:{token}:{place}", inputs[name])
         else:
             left, right = st.columns([7, 1], vertical_alignment="bottom")
             with left:
-                held = _show_control(parameter, _key(token, place), inputs.get(name))
+                held = _show_control(
+                    parameter, _key(token, place), inputs.get(name), is_told=_tells_missing(noted + told)
+                )
             _take(result, parameter, name, held)
             with right if not parameter.multiple else st.container(horizontal=True):
                 _show_preview(parameter, result.get(name))
-        for note in drafts.problems_at(draft.notes, parameter):
-            st.warning(plain(note.message), icon=":material/history:")
-        for problem in drafts.problems_at(draft.problems, parameter):
+        for note in noted:
+            if not (note.code == _MISSING and _tells_missing(told)):
+                st.warning(plain(note.message), icon=":material/history:")
+        for problem in told:
             st.error(plain(problem.message), icon=":material/error:")
     for problem in drafts.problems_elsewhere(draft.problems, app):
         show_problem(problem)
     return result
+
+
+def _tells_missing(problems: list[FieldProblem]) -> bool:
+    return any(problem.code == _MISSING for problem in problems)
 
 
 def _show_vanished(draft: Draft, inputs: dict[str, Any]) -> dict[str, Any]:
@@ -143,8 +153,8 @@ def _cut(text: str) -> str:
     return text if len(text) <= _KEPT_TEXT else text[: _KEPT_TEXT - 1] + "…"
 
 
-def _show_control(parameter: Parameter, key: str, value: Any) -> Any:
-    mark = " :red[needs a value]" if parameter.needs_value and value is None else ""
+def _show_control(parameter: Parameter, key: str, value: Any, *, is_told: bool) -> Any:
+    mark = " :red[needs a value]" if parameter.needs_value and value is None and not is_told else ""
     if parameter.has_default and value == parameter.default:
         mark = " :gray[default]"
     elif parameter.has_default and value is None:

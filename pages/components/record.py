@@ -8,10 +8,12 @@ from lamina_core.domain import Delivery, Execution, Origin, Status
 from lamina_core.insights import wording
 from lamina_core.insights.detail import Detail
 from lamina_core.insights.reasons import explain
+from lamina_core.insights.storage import is_emptied
 from lamina_core.triage.advice import Advice
 from pages.components import frame, navigation, status, triage
 from pages.components.messages import code, plain
 
+_EMPTIED = "Deleted because of its age: inputs, outputs and reports are not kept for ever here. The rest is."
 _ORIGINS = {
     Origin.REGISTERED: "by others, registered here",
     Origin.IMPORTED: "by others, imported",
@@ -60,7 +62,9 @@ def show_details(found: Detail) -> None:
     """Draw inputs, timeline, deliveries and the raw report, a tab each."""
     inputs, timeline, deliveries, raw = st.tabs(["Inputs", "Timeline", "Deliveries", "Raw report"])
     with inputs:
-        if found.payload.inputs is None:
+        if is_emptied(found.execution, found.payload):
+            st.caption(_EMPTIED)
+        elif found.payload.inputs is None:
             st.caption("Not known here: others started this execution. Replay asks for them.")
         else:
             st.code(json.dumps(found.payload.inputs, indent=2, ensure_ascii=False), language="json", wrap_lines=True)
@@ -85,7 +89,9 @@ def show_details(found: Detail) -> None:
                 query_params={"execution": found.execution.execution_id},
             )
     with raw:
-        if found.payload.last_report is None:
+        if is_emptied(found.execution, found.payload):
+            st.caption(_EMPTIED)
+        elif found.payload.last_report is None:
             st.caption("Lamina has not reported on it yet.")
         else:
             st.code(json.dumps(found.payload.last_report, indent=2, ensure_ascii=False), language="json")

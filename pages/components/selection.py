@@ -10,8 +10,8 @@ from lamina_core import errors, runtime
 from lamina_core.api.generations import Feature
 from lamina_core.bulk.prospects import LIMIT, Selection
 from lamina_core.bulk.records import BulkKind
-from lamina_core.domain import Operator, Status
-from lamina_core.insights import filters, wording
+from lamina_core.domain import Operator
+from lamina_core.insights import filters
 from lamina_core.insights.filters import ExecutionFilter
 from lamina_core.insights.listing import Listing
 from lamina_core.triage.groups import NOTE_LENGTH
@@ -84,24 +84,10 @@ def show_all_matching(wanted: ExecutionFilter, app_names: dict[str, str]) -> Non
     """Offer to choose what the filter matches, all pages of it."""
     if st.button("All that match…", icon=":material/checklist:", key="choose_all"):
         with shown():
-            named = describe_filter(wanted, app_names)
+            named = filters.describe(wanted, app_names)
             selection = runtime.current().bulks.choose_filter(wanted.criteria(frame.now()), named)
             _untick()
             st.session_state[_CHOSEN] = Chosen(_without_place(wanted), None, selection)
-
-
-def describe_filter(wanted: ExecutionFilter, app_names: dict[str, str]) -> str:
-    """Return in words what a filter matches; plain text."""
-    parts = []
-    if wanted.statuses:
-        parts.append(" or ".join(wording.STATUS_WORDS[each] for each in Status if each in wanted.statuses))
-    if wanted.app_id:
-        parts.append(app_names.get(wanted.app_id, wanted.app_id))
-    if wanted.range != "all":
-        parts.append(filters.RANGES[wanted.range][0].lower())
-    if wanted.text:
-        parts.append(f"with “{wanted.text}”")
-    return "all that match: " + ", ".join(parts) if parts else "all executions"
 
 
 def _without_place(wanted: ExecutionFilter) -> ExecutionFilter:

@@ -6,6 +6,7 @@ from typing import cast
 import streamlit as st
 
 from lamina_core import errors, runtime, signing
+from lamina_core.debugger.key_material import holds_private_key
 from lamina_core.debugger.paste import read_pasted
 from lamina_core.debugger.records import Examination, KeyMaterial, Specimen, specimen_from
 from pages.components.examination import warn_of_private_key
@@ -63,6 +64,7 @@ def _examine(is_whole: bool, by_live: bool) -> None:
     try:
         material = desk.live_keys() if by_live else _read_keys()
         specimen = _read_whole() if is_whole else _read_fields()
+        _check_privacy(specimen, "whole" if is_whole else "body")
         st.session_state[_RESULT] = desk.examine(specimen, material)
     except errors.DeskError as error:
         st.session_state[_TROUBLE] = describe(error)
@@ -128,6 +130,15 @@ def _pasted(pair: str) -> tuple[str, bytes | None]:
     """Return the text of a field, and the bytes of the file that was chosen in its place."""
     file = st.session_state.get(_key(pair, "file"))
     return st.session_state.get(_key(pair, "text")) or "", None if file is None else file.getvalue()
+
+
+def _check_privacy(specimen: Specimen, pair: str) -> None:
+    """Raise PasteRefused where a private key stands in the webhook: what is examined is shown."""
+    texts = (specimen.signature, specimen.timestamp, specimen.request_id, *(value for _, value in specimen.headers))
+    parts = (specimen.body, *(text.encode(errors="surrogatepass") for text in texts if text))
+    if any(map(holds_private_key, parts)):
+        _forget_private_key(pair)
+        raise errors.PasteRefused("There is a private key in this webhook, so it is neither examined nor shown.")
 
 
 def _forget_private_key(pair: str) -> None:

@@ -31,16 +31,23 @@ LOOKS: Mapping[Status, Look] = {
     Status.GONE: Look(":material/cloud_off:", "∅", "gray"),
     Status.UNKNOWN: Look(":material/question_mark:", "‽", "violet"),
 }
+_NOT_WHOLE = Look(":material/incomplete_circle:", "◐", "orange")
+
+
+def find_look(execution: Execution) -> Look:
+    """Return the look of an execution's status; one that completed with an error looks otherwise."""
+    has_error = execution.status is Status.COMPLETED and execution.error_message
+    return _NOT_WHOLE if has_error else LOOKS[execution.status]
 
 
 def label(execution: Execution) -> str:
     """Return sign and word as plain text; an unknown status shows Lamina's own word."""
-    return f"{LOOKS[execution.status].sign} {_word(execution)}"
+    return f"{find_look(execution).sign} {_word(execution)}"
 
 
 def show_badge(execution: Execution) -> None:
     """Draw the badge of an execution's status."""
-    look = LOOKS[execution.status]
+    look = find_look(execution)
     st.badge(_word(execution), icon=look.icon, color=look.colour)
 
 

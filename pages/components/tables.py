@@ -29,7 +29,7 @@ def show_executions(rows: Sequence[Execution], now: datetime, key: str, *, ticka
     """
     zone = st.context.timezone or "UTC"
     has_references = any(row.reference for row in rows)
-    colours = {status.label(row): status.LOOKS[row.status].colour for row in rows}
+    colours = {status.label(row): status.find_look(row).colour for row in rows}
     event: Any = st.dataframe(
         {
             "status": [[status.label(row)] for row in rows],

@@ -186,6 +186,15 @@ def test_the_samples_that_default_inputs_point_at_open(visitor):
     assert visitor.get("/sandbox/samples/nothing-of-the-kind.png").status_code == 404
 
 
+def test_the_sample_clips_open(visitor):
+    answer = visitor.get("/sandbox/samples/spin.webm")
+
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "video/webm")
+    assert answer.content.startswith(b"\x1aE\xdf\xa3")
+    assert visitor.get("/sandbox/samples/..%2f..%2fcatalogue.webm").status_code == 404
+    assert visitor.get("/sandbox/samples/sneaker.webm").status_code == 404
+
+
 def test_an_output_that_is_not_finished_is_404_in_json(caller, newest):
     run_id = caller.start(newest, 5)
     failed = caller.start(newest, 3)

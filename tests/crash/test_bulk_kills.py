@@ -16,7 +16,7 @@ from lamina_core.bulk.records import BulkKind, ItemState
 from lamina_core.clock import SystemClock
 from lamina_core.domain import Operator, Role, Status
 from lamina_core.sandbox.server import Sandbox
-from lamina_core.store.search import Criteria
+from lamina_core.store.criteria import Criteria
 from tests.e2e.conftest import Desk, make_desk, wait_until  # noqa: F401 - a fixture
 
 SHOT = "7a62d16d-dbe6-47f2-875e-efb4c6dea863"

@@ -1,5 +1,6 @@
 """A triage session in a real browser: from the Overview to a resolved group, and the same failure coming back."""
 
+import json
 import re
 from collections.abc import Callable
 
@@ -7,9 +8,11 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.conftest import Desk
+from tests.e2e.test_bulk import begin, expect_badges, make_executions, make_fast, preview, started
 from tests.e2e.test_operator import expect_status, open_app, press_start
 
 SECONDS = 1_000.0
+APP = "Studio Product Shot"  # it fails where a file is called broken
 
 
 def fail_once(page: Page, desk: Desk) -> None:
@@ -111,6 +114,9 @@ def test_one_failure_is_handed_on_with_its_evidence_replayed_otherwise_and_compa
     expect(page.get_by_role("link", name="Ticket").first).to_be_visible(timeout=30 * SECONDS)
     page.get_by_role("button", name="Evidence").click()
     with page.expect_download(timeout=30 * SECONDS) as download:
+        page.get_by_role("button", name="bundle.json").click()
+    assert json.loads(download.value.path().read_text())["execution"]["app_name"] == "Golden Hour Relight"
+    with page.expect_download(timeout=30 * SECONDS) as download:
         page.get_by_role("button", name="note.md").click()
     note = download.value.path().read_text()
     assert "Golden Hour Relight" in note
@@ -126,3 +132,42 @@ def test_one_failure_is_handed_on_with_its_evidence_replayed_otherwise_and_compa
     page.get_by_role("link", name="Compare", exact=True).click()
     expect(page.get_by_text("Compared with #1")).to_be_visible(timeout=30 * SECONDS)
     expect(page.get_by_text("Strength").first).to_be_visible()
+
+
+@pytest.mark.long
+def test_a_whole_group_is_ignored_opened_again_and_mended_by_one_edit(make_desk: Callable[..., Desk], page: Page):
+    desk = make_fast(make_desk)
+    make_executions(desk, APP, 2, **{"Product Photo": "https://example.com/whole.png"})
+    make_executions(desk, APP, 4, **{"Product Photo": "https://example.com/broken.png"})
+    page.goto(f"{desk.url}/failures")
+    open_first_group(page)
+    shared = 'Product Photo exactly "https://example.com/broken.png": 4 of 4 failures, 0 of 2 successes'
+    expect(page.get_by_text(shared)).to_be_visible(timeout=30 * SECONDS)
+    page.get_by_role("button", name="Ignore").click()
+    page.get_by_role("button", name="Until 10 more have failed").click()
+    expect(badge(page, "ignored by unnamed operator until 10 more")).to_be_visible(timeout=30 * SECONDS)
+    page.get_by_role("link", name="All failures").click()
+    expect(page.get_by_text("No failure is open.")).to_be_visible(timeout=30 * SECONDS)
+    page.get_by_role("radio", name="Ignored 1").click()
+    page.wait_for_url(re.compile("view=ignored"), timeout=30 * SECONDS)
+    open_first_group(page)
+    page.get_by_role("button", name="Reopen").click()
+    expect(badge(page, "open")).to_be_visible(timeout=30 * SECONDS)
+    page.get_by_role("button", name="Replay all").click()
+    expect(page.get_by_text("4 executions as of")).to_be_visible(timeout=30 * SECONDS)
+    page.get_by_text("Replace text in", exact=True).click()
+    page.get_by_label("Text", exact=True).fill("broken")
+    page.get_by_label("By", exact=True).fill("whole")
+    page.get_by_label("How many a minute?").fill("20")
+    preview(page, "the file was renamed")
+    begin(page, 4)
+    page.get_by_role("button", name="Pause").click()
+    expect_badges(page, "paused")
+    page.get_by_role("button", name="Resume").click()
+    expect_badges(page, "done", "4 completed")
+    sent = [each["inputs"]["Product Photo"] for each in started(desk)[-4:]]
+    assert sent == ["https://example.com/whole.png"] * 4
+    page.goto(f"{desk.url}/failures?view=resolved")
+    expect(page.get_by_role("radio", name="Open 0")).to_be_visible(timeout=30 * SECONDS)
+    expect(page.get_by_role("radio", name="Resolved 1")).to_be_visible()  # each replay closed its original
+    assert "Traceback" not in desk.read_log()

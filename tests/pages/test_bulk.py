@@ -433,6 +433,20 @@ def test_a_running_operation_says_what_is_done_to_which_by_whom_and_why(desk: De
     assert values(screen, "replay") == [""] * 4
 
 
+def test_what_is_not_sent_yet_is_estimated_where_the_generation_has_it(runs_desk: Desk):
+    screen = runs_desk.open("bulk", id=str(begin(runs_desk, keep_failures(runs_desk, 3))))
+    runs_desk.parts.bulk_runner.step()
+    screen.run().press("Estimate the cost").expect_no_traceback()
+    assert "Estimated: 8 credits for 2 not sent yet at " in screen.text
+    screen.press("Abort")
+    assert "Estimated" not in screen.text
+
+
+def test_without_estimates_none_is_offered_beside_the_progress(desk: Desk):
+    screen = desk.open("bulk", id=str(begin(desk, keep_failures(desk, 2))))
+    assert not screen.has_widget("button", "Estimate the cost")
+
+
 def test_it_is_paused_resumed_and_aborted_by_its_buttons(desk: Desk):
     screen = desk.open("bulk", id=str(begin(desk, keep_failures(desk, 2))))
     for label, state, can in (

@@ -145,6 +145,18 @@ def test_a_group_shows_its_cause_advice_numbers_and_executions(desk: Desk):
     assert screen.at.get("vega_lite_chart")
 
 
+def test_one_that_failed_in_part_does_not_look_whole(desk: Desk):
+    desk.keep("completed", age=90)
+    outputs = [{"label": "A", "type": "image", "status": "error", "value": None, "error": TIMEOUT}]
+    row_id = desk.keep("completed", outputs=outputs)
+    assert [row["status"] for row in desk.open("executions").rows()] == [["◐ completed"], ["✓ completed"]]
+    assert [row["status"] for row in open_group(desk, row_id).rows()] == [["◐ completed"]]
+    assert any(
+        text.value.startswith(":orange-badge[:material/incomplete")
+        for text in desk.open("execution", id=str(row_id)).at.main.markdown
+    )
+
+
 def test_of_many_executions_the_newest_fifty_are_shown_and_it_says_so(desk: Desk):
     for number in range(failures.MEMBERS + 2):
         row_id = desk.keep("failed", error=TIMEOUT, age=100.0 - number)

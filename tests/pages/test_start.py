@@ -623,8 +623,10 @@ def test_a_parameter_that_is_new_and_has_no_default_asks_for_a_value(desk: Desk)
     made = parameter(), parameter("New"), parameter("Other", default="")
     screen = replay(desk, original(desk, {"Prompt": "a"}, *made))
     assert warnings(screen) == ["It is not among the old inputs and has no default: give a value."]
+    assert screen.widget("text_input", "New").label == "New", "it is said once"
     screen.press("Replay")
-    assert screen.errors == ["It has no default: give a value."]
+    assert (screen.errors, warnings(screen)) == (["It has no default: give a value."], []), "still once"
+    assert screen.widget("text_input", "New").label == "New"
     assert desk.row_count() == 1
 
 

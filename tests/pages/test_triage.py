@@ -138,6 +138,29 @@ def test_its_group_is_linked_with_how_many_more_there_are(desk: Desk):
     assert link.query_string.endswith(failure(desk, row_id).fingerprint)
 
 
+def test_what_it_shares_with_the_others_of_its_group_is_told_and_follows_them(desk: Desk):
+    desk.keep("completed", inputs={"Size *": "small"})
+    alone = opened(desk, desk.keep("failed", error=TIMEOUT, inputs={"Size *": "huge"}))
+    assert "of its group" not in "".join(each.label for each in alone.at.expander)
+    desk.keep("failed", error=TIMEOUT, inputs={"Size *": "huge"})
+    screen = alone.run()
+    (found,) = [each for each in screen.at.expander if "of its group" in each.label]
+    assert plain(found.label) == "What the failures of its group share: Size *"
+    assert 'Size * exactly "huge": 2 of 2 failures, 0 of 1 successes' in screen.text.replace("**", "")
+    desk.keep("failed", error=TIMEOUT, inputs={"Size *": "small"})
+    assert 'Size * exactly "huge": 2 of 3 failures, 0 of 1 successes' in screen.run().text.replace("**", "")
+
+
+def test_a_group_that_shares_nothing_says_so_and_without_a_success_nothing_is_said(desk: Desk):
+    desk.keep("failed", error=TIMEOUT, inputs={"Size": "huge"})
+    screen = opened(desk, desk.keep("failed", error=TIMEOUT, inputs={"Size": "huge"}))
+    told = "Nothing in the inputs of its group sets the failures apart from successes."
+    assert told not in screen.text
+    desk.keep("completed", inputs={"Size": "huge"})
+    desk.keep("failed", error=TIMEOUT, inputs={"Size": "huge"})
+    assert told in screen.run().text
+
+
 def test_resolved_with_its_group_says_so_in_the_timeline(desk: Desk):
     row_id = desk.keep("failed", error=TIMEOUT)
     desk.parts.triage.resolve_group(ADA, failure(desk, row_id).fingerprint)

@@ -20,13 +20,14 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.routing import Route
 
 from lamina_core import errors
-from lamina_core.domain import Execution, Operator, Role, Status
+from lamina_core.domain import Execution, Operator, Origin, Role, Status
 from lamina_core.exporting import COLUMNS, PATH, Exporting, defuse, write_csv, write_line
 from lamina_core.store import exports, notes
+from lamina_core.store.criteria import Count, Criteria, Scope
 from lamina_core.store.exports import LIFETIME, Export, Format
-from lamina_core.store.search import Count, Criteria
 from lamina_core.store.tables import EventTable, ExecutionTable, NoteTable, PayloadTable
 from lamina_core.store.writer import Writer
+from lamina_core.triage.records import Triage
 
 ADA = Operator("Ada", Role.OPERATOR)
 T0 = datetime(2026, 3, 14, 9, 0, tzinfo=UTC)  # what the settable clock says
@@ -251,12 +252,22 @@ def test_every_part_of_the_filter_decides_and_outlives_the_waiting(desk):
         row(90, **failed),
     )
     since = T0 - timedelta(seconds=30)
-    found = desk.export(statuses=frozenset({Status.FAILED}), app_id="app-1", since=since, text="TIMED")
+    found = desk.export(statuses=frozenset({Status.FAILED}), app_ids=frozenset({"app-1"}), since=since, text="TIMED")
     assert [each["execution_id"] for each in found] == ["e-1"]
 
 
 def test_criteria_come_back_from_their_document_as_they_were():
-    criteria = Criteria(frozenset({Status.FAILED, Status.GONE}), "app-1", T0, "ü%")
+    criteria = Criteria(
+        statuses=frozenset({Status.FAILED, Status.GONE}),
+        app_ids=frozenset({"app-1"}),
+        since=T0,
+        triages=frozenset({Triage.OPEN}),
+        origins=frozenset({Origin.BULK}),
+        operators=frozenset({"Ada"}),
+        slower_than=timedelta(minutes=5),
+        text="ü%",
+        scope=Scope.INPUTS,
+    )
     for export in (Export(criteria, T0, Format.CSV), Export(Criteria(), T0, Format.JSON_LINES)):
         assert Export.parse(json.loads(json.dumps(export.describe()))) == export
 
@@ -389,15 +400,18 @@ def test_the_audit_trail_says_who_asked_for_which(desk):
     )
     assert (kind, actor, at, execution) == ("export_prepared", "Ada", T0, None)
     assert (detail["format"], detail["as_of"]) == ("jsonl", T0.isoformat())
-    assert detail["filter"] == {"statuses": ["failed"], "app_id": None, "since": None, "text": "fox"}
+    told = {name: value for name, value in detail["filter"].items() if value}
+    assert told == {"statuses": ["failed"], "text": "fox", "scope": "names"}
 
 
 def test_the_count_is_that_of_the_filter_and_says_where_it_stopped(desk):
     desk.keep(*(row(place) for place in range(1_001)), row(2_000, status=Status.FAILED))
     failed = desk.exporting.prepare(ADA, Criteria(frozenset({Status.FAILED})), Format.CSV)
     every = desk.exporting.prepare(ADA, Criteria(), Format.CSV)
+    recent = desk.exporting.prepare(ADA, Criteria(since=T0 - timedelta(days=1)), Format.CSV)
     assert (failed.count, failed.as_of) == (Count(1, capped=False), T0)
-    assert every.count == Count(1_000, capped=True)
+    assert every.count == Count(1_002, capped=False)
+    assert recent.count == Count(1_000, capped=True)
 
 
 # What goes wrong

@@ -11,6 +11,13 @@ CLIPS = ("spin.webm", "skyline.webm", "drift.webm")
 _TELLING = {"turntable": "spin.webm", "film": "skyline.webm", "reel": "drift.webm"}
 
 
+def sample_path(data: Path, name: str) -> Path:
+    """Return a clip below the data directory by its name; KeyError if there is none."""
+    if f"{name}.webm" not in CLIPS:
+        raise KeyError(name)
+    return data / "clips" / f"{name}.webm"
+
+
 def clip_path(data: Path, app: App, seed: int) -> Path:
     """Return the clip, below the data directory, that an app's video output shows."""
     about = f"{app.name} {app.description or ''}".lower()

@@ -17,11 +17,12 @@ from lamina_core.bulk.records import BulkKind, BulkState, ItemState
 from lamina_core.bulk.runner import LEASE, BulkRunner
 from lamina_core.config import Secret
 from lamina_core.domain import App, Generation, Operator, Origin, Parameter, Role, Source, Status, Update
+from lamina_core.insights.bulks import Outcome, read_bulk
 from lamina_core.operations import Operations
 from lamina_core.polling.budget import Budget
 from lamina_core.starts import StartRequest
 from lamina_core.store import bulks, catalogue, executions, groups, leases
-from lamina_core.store.search import Criteria
+from lamina_core.store.criteria import Criteria
 from lamina_core.triage.patch import Patch, PatchKind
 
 ADA, VERA = Operator("Ada", Role.OPERATOR), Operator("Vera", Role.VIEWER)
@@ -100,10 +101,12 @@ class Bench:
     def states(self, bulk_id: int) -> list[ItemState]:
         return [item.state for item in self.items(bulk_id)]
 
-    def finish(self, row_id: int, error: str | None = None) -> None:
+    def finish(self, row_id: int, error: str | None = None, output_error: str | None = None) -> None:
         with self.engines.reading() as connection:
             row = executions.find(connection, row_id)
         document = _document(row.execution_id, "failed" if error else "completed") | {"errorMessage": error}
+        if output_error:
+            document["outputs"] = [{"label": "A", "type": "image", "status": "error", "error": output_error}]
         update = Update(Source.POLL, self.clock.now(), row_id, report=wire.report_from(document))
         self.writer.run(lambda connection: intake.apply_update(connection, update, self.clock.now()))
 
@@ -181,6 +184,27 @@ def test_the_same_cause_stops_it_and_an_operator_may_go_on(bench, end):
     bench.step()
     assert bench.bulk(bulk_id).state is BulkState.DONE
     assert bench.bulk(bulk_id).changed_by == "Ada"
+
+
+@pytest.mark.parametrize(
+    ("error", "because"),
+    [
+        (BROKEN, "failed for the same cause as before"),
+        ("Snow covers the product", "None of those that went first has completed."),
+    ],
+)
+def test_a_canary_that_fails_in_part_has_failed(bench, end, error, because):
+    failed = [{"id": "n-1", "label": "A", "type": "image", "status": "error", "error": BROKEN}]
+    rows = [end(None, outputs=failed) for _ in range(2)]
+    bulk_id = bench.desk.create(ADA, bench.desk.choose_rows(rows), WISH)
+    bench.step()
+    bench.finish(bench.items(bulk_id)[0].replay, output_error=error)
+    bench.step()
+    assert (bench.bulk(bulk_id).state, len(bench.posts)) == (BulkState.STOPPED, 1)
+    assert because in bench.bulk(bulk_id).stopped_because
+    found = read_bulk(bench.engines, bulk_id, bench.clock.now())
+    assert [row.outcome for row in found.items] == [Outcome.FAILED, Outcome.WAITING]
+    assert (found.progress.numbers[Outcome.FAILED], found.progress.numbers[Outcome.COMPLETED]) == (1, 0)
 
 
 def test_a_pause_holds_it_and_an_abort_ends_it(bench, end):

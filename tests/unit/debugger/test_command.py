@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -144,6 +145,7 @@ def test_keys_come_from_an_address_and_by_default_from_the_configured_lamina(ver
         ("--body", "body", *FIELDS, "--now", "noon"),
         ("--body", "body", *FIELDS, "--now", "9" * 400),
         ("--request", "body", "--keys", "keys"),
+        ("--body", "-", "--keys", "-"),
         ("--unheard-of",),
     ],
 )
@@ -166,6 +168,36 @@ def test_the_body_comes_through_a_pipe_byte_by_byte(folder: Path):
 
     assert done.returncode == 0, done.stderr
     assert io.BytesIO(done.stdout).readline().startswith(b"well-formed  yes")
+
+
+def test_without_a_standard_input_none_is_read(verify, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+
+    assert verify("--body", "-", *FIELDS) == (2, "", "There is no standard input to read.\n")
+    assert verify("--body", "body", *FIELDS, "--now", TIMESTAMP)[0] == 0
+
+
+def test_bytes_that_are_no_text_are_examined_and_shown_in_every_encoding(verify, folder: Path):
+    (folder / "body").write_bytes(b"\xff" + BODY)
+    words = [b"--body", b"body", b"--signature", b"\xff\xfe", b"--timestamp", b"17\xff", b"--keys", b"keys"]
+    done = subprocess.run(
+        [sys.executable.encode(), b"-m", b"lamina_core", b"verify", *words],
+        capture_output=True,
+        cwd=folder,
+        env={**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONPATH": str(config.PROJECT)},
+    )
+
+    assert (done.returncode, done.stderr) == (1, b"")
+    assert b"Characters were replaced (\\ufffd)" in done.stdout
+
+
+def test_a_request_id_of_another_webhook_is_a_cause_but_ends_with_0(verify, folder: Path):
+    request = (folder / "request").read_bytes()
+    (folder / "request").write_bytes(request.replace(b"\r\n", b"\r\nX-Lamina-Webhook-Request-Id: e-2\r\n", 1))
+    status, written, _ = verify("--request", "request", "--keys", "keys", "--now", TIMESTAMP, "--json")
+
+    answer = json.loads(written)
+    assert (status, answer["authentic"], answer["fresh"], answer["cause"]) == (0, True, True, "request_id_mismatch")
 
 
 def test_a_file_that_no_webhook_can_be_is_refused(verify, folder: Path):

@@ -67,6 +67,17 @@ def test_an_old_webhook_is_authentic_and_not_fresh(age, fresh, causes):
     assert verdicts.verdicts.authentic
     assert verdicts.verdicts.fresh is fresh
     assert verdicts.diagnosis.causes == causes
+    assert verdicts.diagnosis.explanation.startswith("The signature holds over these bytes.")
+
+
+def test_a_request_id_of_another_webhook_leaves_it_authentic_and_fresh_and_is_told():
+    found = examine(replace(GOOD, request_id="e-2"), BOTH, SteppingClock())
+
+    assert (found.verdicts.authentic, found.verdicts.fresh) == (True, True)
+    assert (found.diagnosis.causes, found.diagnosis.certainty) == (("request_id_mismatch",), Certainty.VERIFIED)
+    assert found.diagnosis.explanation == (
+        "The signature holds over these bytes. The request id is not the id in the body."
+    )
 
 
 def test_what_was_fresh_when_it_was_received_is_fresh():
@@ -159,7 +170,7 @@ def test_a_forged_webhook_has_no_cause_and_says_what_was_tried():
 
     diagnosis = found.diagnosis
     assert (diagnosis.causes, diagnosis.certainty, diagnosis.changes) == ((), None, ())
-    assert diagnosis.complete
+    assert diagnosis.left_out == ()
     assert f"{diagnosis.tried:,} combinations" in diagnosis.explanation
     assert diagnosis.tried > 1_000
     assert {"A forged request.", "Content that was altered after signing."} <= set(diagnosis.remaining)
@@ -171,10 +182,37 @@ def test_the_search_ends_in_time_and_lets_others_have_their_turn():
 
     diagnosis = examine(replace(GOOD, body=BODY.replace(b"e-1", b"e-2")), BOTH, clock).diagnosis
 
-    assert not diagnosis.complete
+    assert diagnosis.explanation.endswith("none verifies. The time was up before everything was tried.")
     assert 0 < diagnosis.tried < 2_000
     assert clock.seconds < 2 * search.TIME
     assert len(clock.slept) > 100
+
+
+def test_where_the_time_is_up_at_once_that_is_told():
+    diagnosis = examine(replace(GOOD, body=BODY.replace(b"e-1", b"e-2")), BOTH, SteppingClock(step=2)).diagnosis
+
+    assert (diagnosis.tried, diagnosis.causes, diagnosis.certainty) == (0, (), None)
+    assert diagnosis.explanation == "The time was up before anything was tried."
+
+
+@pytest.mark.parametrize(
+    ("body", "left_out"),
+    [
+        (b"[" + b"1," * 125_000 + b"1]", ("Other ways of writing the JSON were not tried",)),
+        (b"[" * 201 + b"]" * 201, ("Other ways of writing the JSON were not tried",)),
+        (b"[1" + b" " * 256_000 + b"]", ("Pairs of mistakes were not tried",)),
+        (b"[" * 128_001 + b"]" * 128_000, ("Pairs of mistakes", "Other ways of writing the JSON")),
+        (b"[" + b"1," * 124_998 + b"1]", ()),
+        (b"[" * 200 + b"]" * 200, ()),
+        (b"x" * 256_000, ()),
+    ],
+)
+def test_what_a_body_is_too_large_for_is_told(body, left_out):
+    diagnosis = examine(replace(GOOD, body=body), BOTH, SteppingClock()).diagnosis
+
+    assert len(diagnosis.left_out) == len(left_out)
+    assert all(map(str.startswith, diagnosis.left_out, left_out))
+    assert diagnosis.explanation.endswith(" ".join(diagnosis.left_out))
 
 
 def test_the_changes_lead_from_what_is_at_hand_to_what_was_signed():

@@ -103,7 +103,8 @@ def test_real_examinations_are_written_down(clock, timestamp):
     note = write_note(late)
     assert note.startswith("# Lamina webhook: authentic, but not fresh\n")
     assert "Signed 1 h 1 min before it was received, 1 h 1 min ago by the clock here" in note
-    assert "`stale_timestamp`, verified" in section(note, "Cause")
+    assert "`stale_timestamp`, verified.\n" in section(note, "Cause")
+    assert "The signature holds over these bytes." in section(note, "Cause")
     forged = write_note(examine(specimen_of(timestamp, b"[]", exact=False), MATERIAL, clock))
     tried = section(forged, "What was tried")
     assert re.search(r"^[\d,]+ combinations in \d\.\d s\.", tried.strip())

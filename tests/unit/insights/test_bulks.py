@@ -168,3 +168,11 @@ def test_the_apps_are_counted(engines, add):
     ids = add({"app_id": "a"}, {"app_id": "b"}, {"app_id": "a"})
     assert bulks.count_apps(engines, ids) == {"a": 2, "b": 1}
     assert bulks.count_apps(engines, ids[:1]) == {"a": 1}
+
+
+def test_the_apps_of_what_waits_are_counted(engines, store, bulk, add):
+    sent, left_out = (ItemState.SENT, Status.COMPLETED), (ItemState.LEFT_OUT, None)
+    bulk_id = store(bulk, sent, left_out, (ItemState.WAITING, None), (ItemState.WAITING, None))
+    other = store(replace(bulk, reason="b"), (ItemState.WAITING, None))
+    assert list(bulks.count_waiting_apps(engines, bulk_id).values()) == [2]
+    assert list(bulks.count_waiting_apps(engines, other).values()) == [1]

@@ -16,8 +16,8 @@ from lamina_core.insights.deliveries import DUE_WITHIN, GAPS, PAGE, DeliveryFilt
 from lamina_core.insights.reasons import REASONS, explain
 from lamina_core.progress import Effect
 from lamina_core.store import delivery_search
+from lamina_core.store.criteria import Count
 from lamina_core.store.delivery_search import Reconciliation
-from lamina_core.store.search import Count
 from lamina_core.store.tables import DeliveryTable
 from lamina_core.webhooks import receiver
 

@@ -8,7 +8,7 @@ from lamina_core.domain import Status
 from lamina_core.insights import listing
 from lamina_core.insights.filters import ExecutionFilter
 from lamina_core.insights.listing import PAGE
-from lamina_core.store.search import Count
+from lamina_core.store.criteria import Count
 
 
 def ids(rows) -> list[int]:
@@ -18,17 +18,17 @@ def ids(rows) -> list[int]:
 def test_pages_lead_to_each_other_and_keep_the_filters(engines, add, clock):
     known = add(*[{"second": place} for place in range(PAGE + 10)])[::-1]
     add({"app_id": "app-2", "second": 1})
-    view = ExecutionFilter(app_id="app-1")
-    first = listing.read_listing(engines, view, clock.now())
+    view = ExecutionFilter(app_ids=frozenset({"app-1"}))
+    first = listing.read_listing(engines, view, clock)
     assert (ids(first.rows), first.newer) == (known[:PAGE], None)
-    second = listing.read_listing(engines, first.older, clock.now())
-    assert (ids(second.rows), second.older, second.newer.app_id) == (known[PAGE:], None, "app-1")
-    back = listing.read_listing(engines, second.newer, clock.now())
+    second = listing.read_listing(engines, first.older, clock)
+    assert (ids(second.rows), second.older, second.newer.app_ids) == (known[PAGE:], None, view.app_ids)
+    back = listing.read_listing(engines, second.newer, clock)
     assert (ids(back.rows), back.newer) == (known[:PAGE], None)
 
 
 def test_an_empty_page_leads_nowhere(engines, clock):
-    empty = listing.read_listing(engines, ExecutionFilter(), clock.now())
+    empty = listing.read_listing(engines, ExecutionFilter(), clock)
     assert (empty.rows, empty.older, empty.newer) == ((), None, None)
     assert (empty.older, empty.newer) == (None, None)
 
@@ -36,10 +36,10 @@ def test_an_empty_page_leads_nowhere(engines, clock):
 def test_changes_show_the_same_rows_in_the_same_order_as_they_stand_now(engines, add, writer, clock):
     add({"status": Status.RUNNING, "second": 1}, {"status": Status.RUNNING, "second": 2})
     view = ExecutionFilter(statuses=frozenset({Status.RUNNING}))
-    shown = listing.read_listing(engines, view, clock.now()).rows
+    shown = listing.read_listing(engines, view, clock).rows
     writer.run(lambda connection: connection.exec_driver_sql("UPDATE execution SET status='failed' WHERE id=2").close())
     add({"status": Status.RUNNING, "second": 3}, {"status": Status.RUNNING, "second": 0})
-    changes = listing.read_changes(engines, view, shown, clock.now())
+    changes = listing.read_changes(engines, view, shown, clock)
     assert [(row.id, row.status) for row in changes.rows] == [(2, Status.FAILED), (1, Status.RUNNING)]
     assert changes.newer == Count(1, False)
     assert changes.counts[Status.FAILED] == Count(1, False)
@@ -47,14 +47,14 @@ def test_changes_show_the_same_rows_in_the_same_order_as_they_stand_now(engines,
 
 def test_changes_of_an_empty_page_count_all_that_came(engines, add, clock):
     add({}, {})
-    assert listing.read_changes(engines, ExecutionFilter(), [], clock.now()).newer == Count(2, False)
+    assert listing.read_changes(engines, ExecutionFilter(), [], clock).newer == Count(2, False)
 
 
 def test_a_row_that_is_gone_from_the_store_stays_as_it_was_shown(engines, add, clock):
     add({})
-    (shown,) = listing.read_listing(engines, ExecutionFilter(), clock.now()).rows
+    (shown,) = listing.read_listing(engines, ExecutionFilter(), clock).rows
     ghost = replace(shown, id=99)
-    assert listing.read_changes(engines, ExecutionFilter(), [ghost], clock.now()).rows == (ghost,)
+    assert listing.read_changes(engines, ExecutionFilter(), [ghost], clock).rows == (ghost,)
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,8 @@ def row(**changes) -> dict:
         "replay_of": None,
         "started_by": "Ada",
         "webhook_expected": False,
+        "reference": None,
+        "duration": None,
     } | changes
 
 

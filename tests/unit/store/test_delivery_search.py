@@ -9,8 +9,8 @@ from hypothesis import strategies as some
 
 from lamina_core.domain import Status, Verdict
 from lamina_core.store import delivery_search
+from lamina_core.store.criteria import COUNT_CAP, Count
 from lamina_core.store.delivery_search import Attempt, Criteria, Page, Reconciliation, Window
-from lamina_core.store.search import COUNT_CAP, Count
 from lamina_core.store.tables import DeliveryTable
 from tests.unit.store.conftest import T0
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as some
 
 from lamina_core.domain import Status
 from lamina_core.store import search
-from lamina_core.store.search import Count, Criteria, Cursor
+from lamina_core.store.criteria import Count, Criteria, Cursor, Scope
 
 T0 = datetime(2026, 3, 14, 9, 0, tzinfo=UTC)
 
@@ -102,20 +102,22 @@ def test_filters_restrict_each_for_itself_and_together(engines, add):
         {"second": 4},
     )
     assert found_ids(engines, statuses=frozenset({Status.FAILED, Status.GONE})) == [three, two, one]
-    assert found_ids(engines, app_id="app-2") == [two]
+    assert found_ids(engines, app_ids=frozenset({"app-2"})) == [two]
     assert found_ids(engines, since=T0 + timedelta(seconds=3)) == [four, three]
-    assert found_ids(engines, statuses=frozenset({Status.FAILED}), app_id="app-1") == [one]
-    assert found_ids(engines, app_id="app'; DROP TABLE execution; --") == []
+    assert found_ids(engines, statuses=frozenset({Status.FAILED}), app_ids=frozenset({"app-1"})) == [one]
+    assert found_ids(engines, app_ids=frozenset({"app'; DROP TABLE execution; --"})) == []
 
 
-def test_text_is_looked_for_in_id_error_and_app_whatever_its_case(engines, add):
-    by_id, by_error, by_app, _ = add(
-        {"second": 3, "execution_id": "Fox-1"},
-        {"second": 2, "error_message": "the quick FOX\nfell over"},
-        {"second": 1, "app_name": "Firefox Studio"},
-        {"second": 0, "execution_id": "1-fox"},  # of an id only the beginning counts
+def test_text_is_looked_for_at_the_beginning_of_names_and_anywhere_in_errors(engines, add):
+    by_id, by_reference, by_error, *_ = add(
+        {"second": 3, "execution_id": "fox-1"},
+        {"second": 2, "reference": "fox/2026"},
+        {"second": 1, "error_message": "the quick FOX\nfell over"},
+        {"second": 0, "execution_id": "1-fox"},
+        {"second": 0, "reference": "a fox"},
     )
-    assert found_ids(engines, text="fox") == [by_id, by_error, by_app]
+    assert found_ids(engines, text="fox") == [by_id, by_reference, by_error]
+    assert found_ids(engines, text="fox", scope=Scope.ERROR) == [by_error]
 
 
 SIGNS = ["%", "_", "\\", "'", '"', "/", "[", "*", "?", "''", "%%", "\\%", "ß", "🦊", "--"]
@@ -140,7 +142,7 @@ def test_counts_follow_every_filter_but_the_status_and_name_zeros(engines, add):
         {"status": Status.RUNNING},
         {"status": Status.RUNNING, "second": -100},
     )
-    criteria = Criteria(frozenset({Status.FAILED}), app_id="app-1", since=T0)
+    criteria = Criteria(frozenset({Status.FAILED}), app_ids=frozenset({"app-1"}), since=T0)
     with engines.reading() as connection:
         counts = search.count_by_status(connection, criteria)
     assert set(counts) == set(Status)
@@ -156,7 +158,8 @@ def test_counts_follow_every_filter_but_the_status_and_name_zeros(engines, add):
 def test_a_count_stops_at_its_cap_and_says_so(sqlite_engines, sqlite_writer, add_to, rows, found):
     add_to(sqlite_writer, *[{}] * rows)
     with sqlite_engines.reading() as connection:
-        assert search.count(connection, Criteria()) == found
+        assert search.count(connection, Criteria(since=T0)) == found
+        assert search.count(connection, Criteria()) == Count(rows, False)
 
 
 def test_newer_ones_are_counted_from_a_place(engines, add):
@@ -164,7 +167,7 @@ def test_newer_ones_are_counted_from_a_place(engines, add):
     top = cursor(page(engines).rows[0])
     add({"second": 2}, {"second": 3}, {"second": 0}, {"second": 3, "app_id": "app-2"})
     with engines.reading() as connection:
-        assert search.count(connection, Criteria(app_id="app-1"), top) == Count(2, False)
+        assert search.count(connection, Criteria(app_ids=frozenset({"app-1"})), top) == Count(2, False)
 
 
 def test_rows_on_a_screen_are_read_again_by_their_ids(engines, add):
