@@ -2,10 +2,20 @@
 
 import sys
 
-from benchmarks import desk, failures, polling, receiver
+from benchmarks import crowd, desk, failures, indexes, million, polling, receiver, screens
 from benchmarks.figures import keep, print_table
 
-BENCHES = {"desk": desk.measure, "failures": failures.measure, "polling": polling.measure, "receiver": receiver.measure}
+BENCHES = {
+    "desk": desk.measure,
+    "failures": failures.measure,
+    "polling": polling.measure,
+    "receiver": receiver.measure,
+    "million": million.measure,
+    "postgres": million.measure_on_postgres,
+    "indexes": indexes.measure,
+    "screens": screens.measure,
+    "crowd": crowd.measure,
+}
 
 
 def main() -> None:

@@ -110,11 +110,12 @@ def _serving(url: str) -> Generator[int]:
 
 def _load_way(port: int, key: signing.SigningKey, way: str, connections: int, unused: Iterator[str]) -> Load:
     count = NAIVE_DELIVERIES if way == "naive" else DELIVERIES
-    requests = [_request(WAYS[way], key, next(unused)) for _ in range(count)]
+    requests = [build_delivery(WAYS[way], key, next(unused)) for _ in range(count)]
     return asyncio.run(_load(port, requests, connections))
 
 
-def _request(path: str, key: signing.SigningKey, name: str) -> bytes:
+def build_delivery(path: str, key: signing.SigningKey, name: str) -> bytes:
+    """Return a signed request that ends an execution."""
     now = datetime.now(UTC)
     output = {"id": "n-1", "label": "Picture", "type": "image", "status": "completed", "error": None}
     output["value"] = f"https://media.example.com/{name}/{'x' * 1_500}.png"

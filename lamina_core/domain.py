@@ -45,6 +45,7 @@ class Status(StrEnum):
 TERMINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED})
 POLLED = frozenset({Status.QUEUED, Status.RUNNING, Status.UNKNOWN})
 IN_FLIGHT = POLLED | {Status.STARTING}
+MAY_HAVE_FAILED = frozenset({Status.COMPLETED, Status.FAILED, Status.START_FAILED})  # outputs can fail by themselves
 UNSETTLED_START = frozenset({Status.STARTING, Status.START_UNCONFIRMED})
 _LAMINA_WORDS = frozenset({Status.QUEUED, Status.RUNNING} | TERMINAL)
 

@@ -46,7 +46,7 @@ _UNCHECKED_AT_ONCE = 50
 _ADOPTING = timedelta(seconds=15)  # so that foreign webhooks cost a few requests a minute at most
 _IMPORTING = timedelta(seconds=15)
 _REGROUPING = timedelta(seconds=1)
-_PURGING = timedelta(seconds=0.5)  # between two batches: others come first
+_PURGING = timedelta(seconds=0.25)  # between two batches: others come first
 _SHORTENING = timedelta(minutes=5)
 _FOLDING = timedelta(seconds=2)
 

@@ -18,9 +18,14 @@ from pages.components.messages import shown
 _MORE = 10  # failures, after which an ignored group may come back
 _MORNING = 9  # o'clock, when tomorrow begins for who ignores a group until then
 
+
+def asked_view() -> GroupView:
+    asked = st.query_params.get("view", "")
+    return GroupView(asked) if asked in set(GroupView) else GroupView.OPEN
+
+
 parts = runtime.current()
-asked = st.query_params.get("view", "")
-view = GroupView(asked) if asked in set(GroupView) else GroupView.OPEN
+view = asked_view()
 fingerprint = st.query_params.get("group", "").replace("\x00", "")[:100]
 shown_groups: list[str] = []  # in the order of the first reading, which stays while it is looked at
 shown_members: list[int] = []
@@ -54,6 +59,8 @@ def show_views(listing: GroupListing) -> None:
 
 def show_groups() -> None:
     """Draw the same groups with their present numbers; others wait until they are asked for."""
+    if asked_view() != view:  # a click on a view draws this part alone, which still has the old one
+        st.rerun(scope="app")
     with shown():
         listing = failures.read_groups(parts.engines, view, frame.now(), shown_groups)
         shown_groups[:] = [row.group.fingerprint for row in listing.rows]

@@ -147,7 +147,7 @@ def show_beginning() -> None:
 
 def show_overview() -> None:
     with shown():
-        state = health.read_health(parts.engines, frame.now())
+        state = frame.read_health()
         found = failures.read_open(parts.engines, state.as_of, _ROWS)
         show_numbers(state, found.number)
         with st.container(horizontal=True, vertical_alignment="center"):

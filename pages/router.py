@@ -6,6 +6,6 @@ from pages.components import frame, messages, navigation
 
 st.set_page_config(page_title="Lamina Desk", page_icon="🔷", layout="wide")
 page = st.navigation(list(navigation.build_pages().values()))
-with messages.shown():
+with messages.shown(), frame.one_reading():
     frame.show_frame(page.url_path)
     page.run()

@@ -108,7 +108,7 @@ def describe_configuration() -> dict[str, str]:
 
 def show_state() -> None:
     with shown():
-        state = health.read_health(parts.engines, frame.now())
+        state = frame.read_health()
         left, right = st.columns(2)
         with left:
             show_facts("Poller", describe_poller(state))
@@ -122,7 +122,7 @@ def show_state() -> None:
 
 
 def show_actions() -> None:
-    paused = health.read_health(parts.engines, frame.now()).paused_by is not None
+    paused = frame.read_health().paused_by is not None
     with st.container(horizontal=True), shown():
         icon = ":material/play_arrow:" if paused else ":material/pause:"
         if st.button("Resume polling" if paused else "Pause polling", icon=icon):

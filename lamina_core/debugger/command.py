@@ -19,9 +19,9 @@ from lamina_core.api.documents import fetch_document
 from lamina_core.clock import Clock, SystemClock
 from lamina_core.debugger.causes import CAUSES
 from lamina_core.debugger.diagnosis import examine
-from lamina_core.debugger.key_material import live_material, read_keys
+from lamina_core.debugger.keys.material import live_material, read_keys
 from lamina_core.debugger.passage import difference
-from lamina_core.debugger.paste import read_pasted
+from lamina_core.debugger.paste.reader import read_pasted
 from lamina_core.debugger.records import Examination, KeyMaterial, Specimen, Verdicts
 
 _LARGEST = 16_000_000  # bytes of a file

@@ -5,7 +5,7 @@ import threading
 from lamina_core.clock import Clock
 from lamina_core.debugger.diagnosis import examine
 from lamina_core.debugger.facts import Fact, read_facts
-from lamina_core.debugger.key_material import live_material, read_keys, with_others
+from lamina_core.debugger.keys.material import live_material, read_keys, with_others
 from lamina_core.debugger.records import Examination, KeyMaterial, Specimen
 from lamina_core.store.engine import Engines
 from lamina_core.webhooks.keys import KeyRing

@@ -158,7 +158,7 @@ def _write_effort(examination: Examination) -> Iterator[str]:
     if examination.verdicts.authentic:
         return
     yield from _open("What was tried")
-    yield " ".join((f"{diagnosis.tried:,} combinations in {diagnosis.seconds:.1f} s.", *diagnosis.left_out))
+    yield " ".join((f"{diagnosis.tried:,} combinations in {diagnosis.seconds:.1f} s.", *map(_tell, diagnosis.left_out)))
     yield from _write_list("Ruled out", diagnosis.ruled_out)
     yield from _write_list("What remains", diagnosis.remaining)
 

@@ -16,7 +16,7 @@ from lamina_core import errors, logs, signing
 from lamina_core.api.wire import clean_text
 from lamina_core.bodies import BODY_LIMIT
 from lamina_core.clock import Clock
-from lamina_core.debugger.key_material import holds_private_key
+from lamina_core.debugger.keys.material import holds_private_key
 from lamina_core.debugger.records import KeyMaterial, MendedKey, Specimen, specimen_from
 from lamina_core.domain import Event, Operator, Role
 from lamina_core.starts import new_token, require

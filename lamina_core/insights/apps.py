@@ -23,9 +23,10 @@ def read_pace(engines: Engines, app_id: str) -> AppPace:
     """Read how an app goes."""
     with engines.reading() as connection:
         seconds = polls.durations(connection, app_id, schedule.HISTORY)
+        decided = polls.set_kinds(connection).get(app_id)
         return AppPace(
-            kind=pace.read_kind(connection, app_id, catalogue.find(connection, app_id)),
-            is_set=app_id in polls.set_kinds(connection),
+            kind=decided or pace.learn_kind(connection, app_id, catalogue.find(connection, app_id), seconds),
+            is_set=decided is not None,
             median=statistics.median(seconds) if seconds else None,
             count=len(seconds),
         )

@@ -17,8 +17,13 @@ def read_kind(connection: sa.Connection, app_id: str, app: App | None) -> Kind:
     set_by_operator = polls.set_kinds(connection).get(app_id)
     if set_by_operator is not None:
         return set_by_operator
+    return learn_kind(connection, app_id, app, polls.durations(connection, app_id, schedule.HISTORY))
+
+
+def learn_kind(connection: sa.Connection, app_id: str, app: App | None, seconds: list[float]) -> Kind:
+    """Return what the app's executions showed, which took so many seconds, else what it announces."""
     shown = polls.shown_kind(connection, app_id) or (app.kind if app else Kind.IMAGE)
-    return schedule.learn_kind(shown, polls.durations(connection, app_id, schedule.HISTORY))
+    return schedule.learn_kind(shown, seconds)
 
 
 class Paces:

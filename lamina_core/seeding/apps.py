@@ -50,7 +50,7 @@ def model_apps(catalogue: Catalogue, invented: int) -> tuple[Model, ...]:
 
 
 def _model(app: App, rank: int) -> Model:
-    own = [TROUBLES[(rank * 7 + step * 11 + step) % len(TROUBLES)] for step in range(_TROUBLES_EACH)]
+    own = [TROUBLES[(rank * 7 + step * 12) % len(TROUBLES)] for step in range(_TROUBLES_EACH)]
     kind = Kind.of_outputs([output.type for output in app.outputs])
     return Model(app, kind, 1 / math.pow(rank + 1, _DECAY), tuple(own))
 

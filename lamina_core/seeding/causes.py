@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lamina_core.errors import FieldProblem
+from lamina_core.sandbox.catalogue import Parameter
 
 
 @dataclass(frozen=True)
@@ -97,17 +98,18 @@ TROUBLES = (
     Trouble("Too many redirects while downloading {url}", "Failed to fetch {url}"),
 )
 
-REFUSALS: tuple[tuple[str, tuple[FieldProblem, ...]], ...] = (
-    (
-        "Invalid inputs",
-        (FieldProblem("Aspect Ratio", "invalid_option", 'invalid option "2:1". Must be one of: 1:1, 4:3'),),
-    ),
-    ("Invalid inputs", (FieldProblem("Product Photo", "invalid_media", "must be an http(s) URL"),)),
-    ("Invalid inputs", (FieldProblem("colour", "unknown_parameter", "unknown input"),)),
-    ("Too many requests from this IP, please try again in a minute", ()),
-    ("Lamina cannot be reached: the connection was refused.", ()),
+REFUSALS = (
+    "Too many requests from this IP, please try again in a minute",
+    "Lamina cannot be reached: the connection was refused.",
+    "Service temporarily unavailable",
 )
-"""What starts were refused with: the error and the inputs that it names."""
+"""Why starts were refused, whatever they were sent."""
+
+
+def refuse_option(parameter: Parameter, value: str) -> FieldProblem:
+    """Return why an option was refused that the app had not got at that time."""
+    others = ", ".join(option for option in parameter.options if option != value)
+    return FieldProblem(parameter.name, "invalid_option", f'invalid option "{value}". Must be one of: {others}')
 
 
 def vary(rng: random.Random) -> Mapping[str, str]:

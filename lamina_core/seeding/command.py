@@ -41,6 +41,7 @@ def seed(arguments: argparse.Namespace) -> None:
     clock = SystemClock()
     began = clock.monotonic()
     engines, writer = runtime.open_store(settings, clock)
+    writer.stop()
     # Pictures are those of a sandbox on this machine, whose database ever it is.
     apps = catalogue.load(config.DATA / "catalogue.json", f"http://127.0.0.1:{settings.sandbox_port}")
     models = model_apps(apps, INVENTED)
@@ -49,17 +50,18 @@ def seed(arguments: argparse.Namespace) -> None:
     end = clock.now().replace(second=0, microsecond=0)
     wish = Wish(arguments.executions, arguments.seed, end, DAYS)
     try:
-        stored = Filling(writer, clock, models, settings.generation).run(wish, telling.tell)
+        stored = Filling(engines.write, clock, models, settings.generation).run(wish, telling.tell)
+        with engines.reading() as connection:
+            size = seeding.measure_size(connection)
     except (errors.StoreError, KeyboardInterrupt) as stop:
-        reason = str(stop) or "It was interrupted."
+        with engines.reading() as connection:
+            known = seeding.read_progress(connection)
+        done, reason = known.done if known else 0, str(stop) or "It was interrupted."
         raise errors.ConfigurationError(
-            f"Stopped after {telling.done:,} of {wish.number:,} executions. {reason} "
+            f"Stopped after {done:,} of {wish.number:,} executions. {reason} "
             "What was stored is whole; the same command goes on from there."
         ) from stop
     finally:
-        writer.stop()
-        with engines.reading() as connection:
-            size = seeding.measure_size(connection)
         engines.close()
     seconds = clock.monotonic() - began
     print(f"{stored.done:,} executions are stored, in {seconds:,.1f} s, {size / 1_000_000:,.1f} MB.")
@@ -78,12 +80,10 @@ class _Telling:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._began = self._told_at = clock.monotonic()
-        self.done = 0
 
     def tell(self, progress: Progress) -> None:
-        """Take note of what is stored, and say so when it is time."""
+        """Say what is stored, when it is time again."""
         now = self._clock.monotonic()
-        self.done = progress.done
         if now - self._told_at >= _TELL_EVERY:
             self._told_at = now
             spent = now - self._began

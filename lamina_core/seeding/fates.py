@@ -12,12 +12,13 @@ from lamina_core.sandbox.catalogue import App
 from lamina_core.sandbox.media import CLIPS
 from lamina_core.seeding import words
 from lamina_core.seeding.apps import Model
-from lamina_core.seeding.causes import REFUSALS, vary
+from lamina_core.seeding.causes import REFUSALS, refuse_option, vary
 
 FAILS = 0.075  # of executions, besides those that fail by their inputs
 
 _CANCELLED, _GONE = 0.017, 0.012
 _REFUSED = 0.045  # of what is started here
+_HURRIED = 0.4  # of these, whatever they were sent
 _UNCONFIRMED, _UNSETTLED_FROM = 0.02, 0.98  # of what is started here, in the last share of the history
 _PARTLY = 0.3  # of what befalls apps with several outputs hits one alone
 _STUCK = 0.01  # take many times as long
@@ -64,8 +65,7 @@ def draw_fate(rng: random.Random, model: Model, inputs: Mapping[str, Any], under
     if under.is_ours:
         drawn = rng.random()
         if drawn < _REFUSED:
-            error, problems = rng.choice(REFUSALS)
-            return Fate(Status.START_FAILED, error=error, problems=[asdict(each) for each in problems] or None)
+            return _refuse(rng, model.app, inputs)
         if under.share > _UNSETTLED_FROM and drawn < _REFUSED + _UNCONFIRMED:
             return Fate(Status.START_UNCONFIRMED, error="No answer to this start was recorded here.")
     started_at, completed_at = _draw_times(rng, model.app, under)
@@ -88,6 +88,16 @@ def draw_fate(rng: random.Random, model: Model, inputs: Mapping[str, Any], under
     if drawn < _CANCELLED + _GONE + under.fails and (failing := _befall(rng, model, ended, under)) is not None:
         return failing
     return replace(ended, outputs=_outputs(rng, model.app, {}, "completed"))
+
+
+def _refuse(rng: random.Random, app: App, inputs: Mapping[str, Any]) -> Fate:
+    """Return a start that was refused, for no reason that would hold today."""
+    options = [item for item in app.parameters if item.type == "options" and item.name in inputs]
+    if not options or rng.random() < _HURRIED:
+        return Fate(Status.START_FAILED, error=rng.choice(REFUSALS))
+    refused = rng.choice(options)
+    problem = refuse_option(refused, inputs[refused.name])
+    return Fate(Status.START_FAILED, error="Invalid inputs", problems=[asdict(problem)])
 
 
 def _draw_times(rng: random.Random, app: App, under: Conditions) -> tuple[datetime, datetime]:

@@ -1,7 +1,7 @@
 """Storing a history: the next batch is made up while the last one is written."""
 
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,7 +13,6 @@ from lamina_core.seeding.apps import Model
 from lamina_core.seeding.history import BATCH, History
 from lamina_core.store import seeding
 from lamina_core.store.seeding import Batch, Progress
-from lamina_core.store.writer import Writer
 
 
 @dataclass(frozen=True)
@@ -28,10 +27,13 @@ class Wish:
 
 
 class Filling:
-    """Fills a store; each batch is stored whole, and the same wish again goes on after the last one."""
+    """Fills a store; each batch is stored whole, and the same wish again goes on after the last one.
 
-    def __init__(self, writer: Writer, clock: Clock, models: tuple[Model, ...], generation: Generation) -> None:
-        self._writer = writer
+    Nothing else of this process may write meanwhile.
+    """
+
+    def __init__(self, to: sa.Engine, clock: Clock, models: tuple[Model, ...], generation: Generation) -> None:
+        self._to = to
         self._clock = clock
         self._models = models
         self._generation = generation
@@ -45,7 +47,7 @@ class Filling:
         def begin(connection: sa.Connection) -> Progress:
             return seeding.open_history(connection, wish.number, wish.seed, wish.end, self._clock.now())
 
-        progress = self._writer.run(begin)
+        progress = seeding.commit(self._to, begin)
         history = History(
             models=self._models,
             seed=wish.seed,
@@ -57,16 +59,22 @@ class Filling:
             in_flight=True,
             batch=wish.batch,
         )
+        progress = self._write_all(history, progress, tell)
+        return progress if progress.closed else seeding.commit(self._to, self._close(history, progress))
+
+    def _write_all(self, history: History, progress: Progress, tell: Callable[[Progress], None]) -> Progress:
         waiting: Future[Progress] | None = None
-        for batch in history.batches(progress.done):
+        # Whatever ends it, a batch that is handed in is written before the pool is gone.
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="filling") as pool:
+            for batch in history.batches(progress.done):
+                if waiting is not None:
+                    progress = waiting.result()
+                    tell(progress)
+                waiting = pool.submit(seeding.commit, self._to, self._write(progress, batch))
             if waiting is not None:
                 progress = waiting.result()
                 tell(progress)
-            waiting = self._writer.submit(self._write(progress, batch))
-        if waiting is not None:
-            progress = waiting.result()
-            tell(progress)
-        return progress if progress.closed else self._writer.run(self._close(history, progress))
+        return progress
 
     def _write(self, progress: Progress, batch: Batch) -> Callable[[sa.Connection], Progress]:
         return lambda connection: seeding.write_batch(connection, progress, batch, self._clock.now())

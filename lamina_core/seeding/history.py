@@ -1,7 +1,7 @@
 """A history: which executions there were, what became of each, and what support did about those that failed.
 
 Deterministic: the same seed and end give the same rows, each batch by itself, so that one may go on after any of them.
-Lists of what is wide are kept for the newest only: see `telling`.
+Only the newest have a whole timeline, a last report and deliveries: see `telling`.
 """
 
 import heapq
@@ -15,7 +15,7 @@ from itertools import accumulate
 from typing import Any
 
 from lamina_core.domain import Event, Generation, Origin, Status
-from lamina_core.seeding import fates, telling, words
+from lamina_core.seeding import fates, support, telling, words
 from lamina_core.seeding.apps import Model
 from lamina_core.seeding.fates import Fate
 from lamina_core.seeding.inputs import make_inputs, mend_inputs
@@ -24,7 +24,7 @@ from lamina_core.signing import SigningKey
 from lamina_core.store.remote import milliseconds_of
 from lamina_core.store.seeding import Batch, SeededFailure
 from lamina_core.triage.fingerprint import find_cause
-from lamina_core.triage.records import Failure, FailureGroup, GroupState, Triage
+from lamina_core.triage.records import Failure, FailureGroup, Triage
 
 BATCH = 10_000  # executions in one transaction
 
@@ -34,7 +34,6 @@ _REPLAYED = 0.4  # of failures
 _BULK = 0.3  # of replays
 _REPLAY_FAILS = 0.25
 _MENDED = 0.5  # of the replays of what its inputs had failed
-_QUIET = timedelta(days=14)  # after which most groups were resolved
 _OURS = frozenset({Origin.FORM, Origin.REPLAY, Origin.BULK})
 _ORIGINS = (
     [Origin.FORM] * 25 + [Origin.REGISTERED] * 45 + [Origin.IMPORTED] * 18 + [Origin.WEBHOOK] * 12
@@ -87,20 +86,9 @@ class History:
             yield _Chapter(self, begin, min(begin + self.batch, self.number)).write()
 
     def settle(self, groups: list[FailureGroup]) -> list[FailureGroup]:
-        """Return the groups about which support did something, changed so; those of the whole history are needed."""
+        """Return the groups of the whole history about which support did something, changed so."""
         rng = random.Random(f"{self.seed}:{self.first}:groups")  # noqa: S311 - demo data
-        settled = []
-        for group in groups:
-            drawn, by = rng.random(), rng.choice(words.OPERATORS)
-            later = group.last_seen + timedelta(minutes=rng.randrange(20, 3_000))
-            if group.state is not GroupState.OPEN:
-                continue
-            if group.last_seen < self.end - _QUIET and drawn < 0.7:
-                settled.append(replace(group, state=GroupState.RESOLVED, state_by=by, state_at=later))
-            elif drawn > 0.88:
-                state = GroupState.ACKNOWLEDGED if drawn < 0.96 else GroupState.IGNORED
-                settled.append(replace(group, state=state, state_by=by, state_at=min(later, self.end)))
-        return settled
+        return support.settle(rng, groups, self.end)
 
 
 class _Chapter:
@@ -118,9 +106,13 @@ class _Chapter:
         self._detailed_from = history.number - detailed
 
     def write(self) -> Batch:
+        """Return the batch, whole."""
         for place in self._places:
             self._add(place)
-        self._batch.failures = [self._triage(each) for each in self._failures.values()]
+        for each in self._failures.values():
+            triaged, event = support.triage(self._rng, each, self._history.end)
+            self._batch.failures.append(triaged)
+            self._batch.events += [event] if event else []
         return self._batch
 
     def _add(self, place: int) -> None:
@@ -248,25 +240,6 @@ class _Chapter:
                 self._failures[parent] = replace(known, failure=closed)
                 self._tell(at, "resolved", "replay", parent, {"replay": start.id})
             parent = self._parents.get(parent)
-
-    def _triage(self, each: SeededFailure) -> SeededFailure:
-        """Return a failure with what support did about it by hand."""
-        failure, rng, end = each.failure, self._rng, self._history.end
-        if failure.triage is Triage.RESOLVED:
-            return each
-        age = end - failure.failed_at
-        drawn, by = rng.random(), rng.choice(words.OPERATORS)
-        at = min(failure.failed_at + timedelta(minutes=rng.randrange(5, 4_000)), end)
-        if drawn < (0.9 if age > timedelta(days=60) else 0.45 if age > timedelta(days=7) else 0.1):
-            self._tell(at, "resolved", by, failure.execution, {})
-            failure = replace(failure, triage=Triage.RESOLVED, triage_by=by, triage_at=at)
-        elif drawn > 0.9:
-            self._tell(at, "acknowledged", by, failure.execution, {})
-            ticket = f"https://tickets.example.com/{rng.randrange(1_000, 9_999)}" if drawn > 0.95 else None
-            failure = replace(
-                failure, triage=Triage.ACKNOWLEDGED, triage_by=by, triage_at=at, assignee=by, ticket=ticket
-            )
-        return replace(each, failure=failure)
 
     def _tell(self, at: datetime, kind: str, actor: str, execution: int, detail: Mapping[str, Any]) -> None:
         self._batch.events.append(Event(at, kind, actor, detail, execution))

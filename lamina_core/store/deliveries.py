@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from lamina_core.domain import Delivery, Report, Verdict
+from lamina_core.store.hints import Aside
 from lamina_core.store.tables import DeliveryTable
 
 # What can be odd about an accepted delivery, besides what intake finds.
@@ -197,8 +198,8 @@ def unclaimed(connection: sa.Connection, received_before: datetime, number: int)
     """
     first = (
         sa.select(sa.func.min(col(DeliveryTable.id)).label("id"))
-        .where(_IS_UNCLAIMED, col(DeliveryTable.received_at) < received_before)
-        .group_by(col(DeliveryTable.request_id))
+        .where(_IS_UNCLAIMED, Aside(col(DeliveryTable.received_at)) < received_before)
+        .group_by(Aside(col(DeliveryTable.request_id)))  # few are unclaimed, and have an index of their own
         .order_by(sa.text("1"))
         .limit(number)
         .subquery()
@@ -246,10 +247,7 @@ def newest(connection: sa.Connection, verdict: Verdict | None = None) -> Deliver
 
 def count_since(connection: sa.Connection, since: datetime) -> dict[Verdict, int]:
     """Return how many deliveries of each verdict came since an instant."""
-    wanted = (
-        sa.select(col(DeliveryTable.verdict), sa.func.count())
-        .where(col(DeliveryTable.received_at) >= since)
-        .group_by(col(DeliveryTable.verdict))
-    )
+    verdict = Aside(col(DeliveryTable.verdict))  # grouped by its index, all deliveries would be looked at
+    wanted = sa.select(verdict, sa.func.count()).where(col(DeliveryTable.received_at) >= since).group_by(verdict)
     found = dict(connection.execute(wanted).all())
     return {verdict: found.get(verdict, 0) for verdict in Verdict}

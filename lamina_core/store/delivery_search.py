@@ -190,12 +190,16 @@ def count(connection: sa.Connection, criteria: Criteria, newer_than: int = 0) ->
 
 def find_by_ids(connection: sa.Connection, ids: Collection[int]) -> dict[int, Received]:
     """Return deliveries by their ids."""
+    if not ids:
+        return {}
     rows = connection.execute(sa.select(*_RECEIVED).where(_id.in_(ids)))
     return {row.id: Received(**{**row._mapping, "verdict": Verdict(row.verdict)}) for row in rows}
 
 
 def find_attempts(connection: sa.Connection, names: Collection[str]) -> dict[str, list[Attempt]]:
     """Return the deliveries that name each of these executions, oldest first; those without any are left out."""
+    if not names:
+        return {}
     wanted = sa.select(_request_id, _id, _verdict).where(_request_id.in_(sorted(names)))
     found: dict[str, list[Attempt]] = {}
     for row in sorted(connection.execute(wanted), key=lambda row: int(row.id)):
@@ -205,6 +209,8 @@ def find_attempts(connection: sa.Connection, names: Collection[str]) -> dict[str
 
 def find_executions(connection: sa.Connection, names: Collection[str]) -> dict[str, Execution]:
     """Return executions by Lamina's ids."""
+    if not names:
+        return {}
     wanted = sa.select(*ROW).where(col(ExecutionTable.execution_id).in_(sorted(names)))
     return {row.execution_id: execution_from(row) for row in connection.execute(wanted)}
 

@@ -11,6 +11,7 @@ from sqlmodel import col
 
 from lamina_core.domain import Execution, Generation, Kind, Origin, Registration, Status
 from lamina_core.polling import schedule
+from lamina_core.store.hints import Aside
 from lamina_core.store.remote import Outputs, read_status
 from lamina_core.store.tables import ExecutionTable, PayloadTable
 
@@ -159,13 +160,14 @@ def find_with_errors(
     connection: sa.Connection, after: int, limit: int
 ) -> list[tuple[Execution, Outputs, Sequence[Mapping[str, Any]]]]:
     """Return the executions after this one that ended with an error, with their outputs and refused inputs."""
+    status = Aside(col(ExecutionTable.status))  # by its index, each call would sort all that failed
     wanted = (
         sa.select(*ROW, col(PayloadTable.outputs), col(PayloadTable.problems))
-        .join(PayloadTable, col(PayloadTable.execution) == col(ExecutionTable.id))
+        .join(PayloadTable, col(PayloadTable.execution) == col(ExecutionTable.id), isouter=True)
         .where(
             col(ExecutionTable.id) > after,
-            col(ExecutionTable.status).in_([Status.FAILED, Status.START_FAILED])
-            | ((col(ExecutionTable.status) == Status.COMPLETED) & col(ExecutionTable.error_message).is_not(None)),
+            status.in_([Status.FAILED, Status.START_FAILED])
+            | ((status == Status.COMPLETED) & col(ExecutionTable.error_message).is_not(None)),
         )
         .order_by(col(ExecutionTable.id))
         .limit(limit)
@@ -284,9 +286,9 @@ def find_unclaimed(
             # Named one by one, for the index has the instants of one status after each other.
             col(ExecutionTable.status).in_(sorted(set(Status) - {Status.GONE})),
             col(ExecutionTable.created_at).between(since, until),
-            col(PayloadTable.start_token).is_(None),
+            Aside(col(PayloadTable.start_token)).is_(None),  # most have none
         )
-        .order_by(col(ExecutionTable.created_at), col(ExecutionTable.id))
+        .order_by(Aside(col(ExecutionTable.created_at)), col(ExecutionTable.id))
         .limit(_SEARCHED)
     )
     rows: Iterable[sa.Row[Any]] = connection.execute(wanted)

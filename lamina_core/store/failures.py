@@ -134,26 +134,33 @@ def _count(connection: sa.Connection, before: Sequence[Failure], after: Sequence
                 open_number=group.open_number + open_number[fingerprint],
                 last_seen=max(group.last_seen, newest.get(fingerprint, group.last_seen)),
             )
-            write_group(connection, _reopen(connection, counted, now) if number[fingerprint] > 0 else counted)
+            if open_number[fingerprint] > 0:
+                was_closed = bool(group.number and not group.open_number)
+                counted = _reopen(connection, counted, now, was_closed=was_closed, is_new=number[fingerprint] > 0)
+            write_group(connection, counted)
     _count_hours(connection, {key: change for key, change in sorted(hours.items()) if change})
 
 
-def _reopen(connection: sa.Connection, group: FailureGroup, now: datetime) -> FailureGroup:
-    """Open a group that was resolved and failed again, or was ignored up to now."""
+def _reopen(
+    connection: sa.Connection, group: FailureGroup, now: datetime, *, was_closed: bool, is_new: bool
+) -> FailureGroup:
+    """Open a group that was resolved, as a whole or one by one, or ignored up to now; it came back where one is new."""
     is_over = group.ignored_limit is not None and group.number >= group.ignored_limit
-    if group.state is GroupState.RESOLVED or (group.state is GroupState.IGNORED and is_over):
+    has_ended = is_over if group.state is GroupState.IGNORED else was_closed
+    if group.state is not GroupState.RESOLVED and not (is_new and has_ended):
+        return group
+    if is_new:
         detail = {"fingerprint": group.fingerprint, "was": group.state}
         events.append(connection, Event(now, "group_reopened", "desk", detail))
-        return replace(
-            group,
-            state=GroupState.OPEN,
-            state_by=None,
-            state_at=now,
-            ignored_until=None,
-            ignored_limit=None,
-            reopened_at=now,
-        )
-    return group
+    return replace(
+        group,
+        state=GroupState.OPEN,
+        state_by=None,
+        state_at=now,
+        ignored_until=None,
+        ignored_limit=None,
+        reopened_at=now if is_new else None,
+    )
 
 
 def _open_group(connection: sa.Connection, cause: Cause, noted: Noted, moved_from: str | None) -> None:

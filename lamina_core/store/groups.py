@@ -73,6 +73,13 @@ def count_views(connection: sa.Connection, now: datetime) -> dict[GroupView, int
     return {view: int(number or 0) for view, number in zip(GroupView, row, strict=True)}
 
 
+def count_failures(connection: sa.Connection) -> tuple[int, int]:
+    """Return how many failures there are, and how many of them nobody has resolved; exact."""
+    sums = [sa.func.sum(column) for column in (FailureGroupTable.number, FailureGroupTable.open_number)]
+    row = connection.execute(sa.select(*sums)).one()
+    return int(row[0] or 0), int(row[1] or 0)
+
+
 def count_open(connection: sa.Connection, now: datetime) -> int:
     """Return how many failures are open in groups that nobody has resolved or ignored; exact."""
     wanted = sa.select(sa.func.sum(col(FailureGroupTable.open_number))).where(_in_view(GroupView.OPEN, now))
@@ -131,7 +138,7 @@ def find_open_ids(connection: sa.Connection, fingerprint: str) -> list[int]:
     """Return the executions of a group that are open still, oldest first."""
     is_open = col(FailureTable.triage) != Triage.RESOLVED
     wanted = sa.select(col(FailureTable.execution)).where(col(FailureTable.fingerprint) == fingerprint, is_open)
-    return list(connection.execute(wanted.order_by(col(FailureTable.execution))).scalars())
+    return sorted(connection.execute(wanted).scalars())
 
 
 def find_failure(connection: sa.Connection, row_id: int) -> Failure | None:

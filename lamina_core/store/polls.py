@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from lamina_core.domain import POLLED, TERMINAL, Kind, Pollable, Status
+from lamina_core.store.hints import Aside
 from lamina_core.store.tables import AppKindTable, ExecutionTable
 
 _POLLABLE = [
@@ -21,7 +22,7 @@ def due(connection: sa.Connection, now: datetime, limit: int, *, longest_first: 
     place = col(ExecutionTable.next_poll_at)
     wanted = (
         sa.select(*_POLLABLE)
-        .where(place <= now, col(ExecutionTable.execution_id).is_not(None))
+        .where(place <= now, Aside(col(ExecutionTable.execution_id)).is_not(None))
         .order_by(place if longest_first else place.desc())
         .limit(limit)
     )
@@ -32,8 +33,9 @@ def in_flight(connection: sa.Connection, limit: int) -> list[Pollable]:
     """Return the newest executions that Lamina works on, due or not."""
     wanted = (
         sa.select(*_POLLABLE)
-        .where(col(ExecutionTable.status).in_(sorted(POLLED)), col(ExecutionTable.next_poll_at).is_not(None))
-        .order_by(col(ExecutionTable.created_at).desc())
+        # Few are polled at all, and have an index of their own.
+        .where(Aside(col(ExecutionTable.status)).in_(sorted(POLLED)), col(ExecutionTable.next_poll_at).is_not(None))
+        .order_by(Aside(col(ExecutionTable.created_at)).desc())
         .limit(limit)
     )
     return [_pollable(row._mapping) for row in connection.execute(wanted)]

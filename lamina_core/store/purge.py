@@ -49,13 +49,11 @@ class Place:
     is_full: bool
 
 
-def _is_too_old(status: Status, before: datetime) -> list[sa.ColumnElement[bool]]:
+def _waits_for_nothing() -> list[sa.ColumnElement[bool]]:
     under_way = sa.select(col(BulkItemTable.execution)).join(BulkTable, col(BulkTable.id) == col(BulkItemTable.bulk))
     under_way = under_way.where(col(BulkTable.state).not_in(_OVER))
     replayed = sa.select(col(_REPLAY.id)).where(col(_REPLAY.replay_of) == _ID, col(_REPLAY.status).not_in(ENDED))
     return [
-        col(ExecutionTable.status) == status,
-        col(ExecutionTable.created_at) < before,
         col(ExecutionTable.next_poll_at).is_(None),
         ~under_way.where(col(BulkItemTable.execution) == _ID).correlate(ExecutionTable).exists(),
         ~under_way.where(col(BulkItemTable.replay) == _ID).correlate(ExecutionTable).exists(),
@@ -65,8 +63,9 @@ def _is_too_old(status: Status, before: datetime) -> list[sa.ColumnElement[bool]
 
 def find_old(connection: sa.Connection, status: Status, before: datetime, limit: int) -> list[int]:
     """Return the executions of a status that are too old, oldest first."""
-    wanted = sa.select(_ID).where(*_is_too_old(status, before)).order_by(col(ExecutionTable.created_at), _ID)
-    return list(connection.execute(wanted.limit(limit)).scalars())
+    begun = col(ExecutionTable.created_at)
+    wanted = sa.select(_ID).where(col(ExecutionTable.status) == status, begun < before, *_waits_for_nothing())
+    return list(connection.execute(wanted.order_by(begun, _ID).limit(limit)).scalars())
 
 
 def delete(connection: sa.Connection, ids: Collection[int], status: Status, before: datetime, now: datetime) -> int:
@@ -75,9 +74,12 @@ def delete(connection: sa.Connection, ids: Collection[int], status: Status, befo
     What refers to them stays, and refers to nothing: replays forget their original, failures the replay that mended
     them (their timelines name both). An operation that is over loses its items of them, and keeps its own row.
     """
-    wanted = sa.select(_ID).where(_ID.in_(ids), *_is_too_old(status, before)).order_by(_ID)
+    wanted = sa.select(_ID, col(ExecutionTable.status), col(ExecutionTable.created_at))
+    wanted = wanted.where(_ID.in_(ids), *_waits_for_nothing()).order_by(_ID)
     # What another process holds is in use, and not worth waiting for.
-    old = list(connection.execute(wanted.with_for_update(skip_locked=True, of=ExecutionTable)).scalars())
+    rows = connection.execute(wanted.with_for_update(skip_locked=True, of=ExecutionTable))
+    # Compared here, for asked for these too SQLite would walk through all that has the status.
+    old = [row.id for row in rows if row.status == status and row.created_at < before]
     if not old:
         return 0
     failures.write(connection, list(failures.lock(connection, old).values()), [], now)
@@ -127,12 +129,13 @@ def empty(connection: sa.Connection, ids: Collection[int], status: Status) -> in
     Of outputs in error what they say stays: failures are grouped by it.
     """
     wanted = (
-        sa.select(_ID, col(PayloadTable.outputs))
+        sa.select(_ID, col(ExecutionTable.status), col(PayloadTable.outputs))
         .join(PayloadTable, col(PayloadTable.execution) == _ID)
-        .where(_ID.in_(ids), col(ExecutionTable.status) == status, col(ExecutionTable.next_poll_at).is_(None))
+        .where(_ID.in_(ids), col(ExecutionTable.next_poll_at).is_(None))
         .order_by(_ID)
     )
-    rows = connection.execute(wanted.with_for_update(skip_locked=True)).all()
+    locked = connection.execute(wanted.with_for_update(skip_locked=True))
+    rows = [row for row in locked if row.status == status]
     if not rows:
         return 0
     nothing = {"inputs": None, "outputs": None, "last_report": None}

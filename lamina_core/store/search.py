@@ -3,7 +3,7 @@
 A search that takes a deadline answers by then with what it found and how far it looked; without one it ends itself.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -95,13 +95,9 @@ def count(
         numbers = tally.count_by_status(connection, paths.cells_of(criteria))
         wanted = {str(status) for status in criteria.statuses or numbers}
         return Count(sum(number for status, number in numbers.items() if status in wanted), capped=False)
-    path = paths.find_path(connection, criteria, deadline)
-    rows = _range(criteria, above=newer_than, below=None)
-    if path.is_direct:
-        found = walks.walk(connection, path, rows, COUNT_CAP + 1, deadline)
-        return Count(min(len(found.places), COUNT_CAP), len(found.places) > COUNT_CAP)
-    numbers, is_all = walks.count(connection, path, rows, COUNT_CAP, deadline)
-    return Count(sum(numbers.values()), capped=not is_all)
+    found = _count_each(connection, criteria, _range(criteria, above=newer_than, below=None), deadline)
+    number, is_capped = sum(each.number for each in found.values()), any(each.capped for each in found.values())
+    return Count(min(number, COUNT_CAP) if is_capped else number, is_capped)
 
 
 def count_by_status(
@@ -110,22 +106,30 @@ def count_by_status(
     """Return a count for every status, zeros too, following every part of the criteria but the statuses."""
     criteria = replace(criteria, statuses=frozenset())
     if criteria.is_tallied:
-        return _by_status(tally.count_by_status(connection, paths.cells_of(criteria)), is_all=True)
-    if not (criteria.triages or criteria.origins or criteria.operators or criteria.slower_than or criteria.text):
-        return {
-            status: count(connection, replace(criteria, statuses=frozenset({status})), None, deadline)
-            for status in Status
-        }
+        numbers = tally.count_by_status(connection, paths.cells_of(criteria))
+        return _by_status(numbers, lambda _: False)
+    return _count_each(connection, criteria, _range(criteria, None, None), deadline)
+
+
+def _count_each(
+    connection: sa.Connection, criteria: Criteria, rows: Range, deadline: Deadline | None
+) -> dict[Status, Count]:
+    if criteria == Criteria(since=criteria.since):
+        criteria = replace(criteria, statuses=frozenset(Status))  # each has a range of its own in an index
     path = paths.find_path(connection, criteria, deadline)
-    numbers, is_all = walks.count(connection, path, _range(criteria, None, None), COUNT_CAP, deadline)
-    return _by_status(numbers, is_all=is_all)
+    if path.is_direct and all(branch.status for branch in path.branches):
+        counted = walks.count_branches(connection, path, rows, COUNT_CAP + 1)
+        numbers = {status: min(number, COUNT_CAP) for status, number in counted.items()}
+        return _by_status(numbers, lambda status: counted.get(status, 0) > COUNT_CAP)
+    numbers, is_all = walks.count(connection, path, rows, COUNT_CAP, deadline)
+    return _by_status(numbers, lambda _: not is_all)
 
 
-def _by_status(numbers: dict[str, int], *, is_all: bool) -> dict[Status, Count]:
+def _by_status(numbers: Mapping[str, int], is_capped: Callable[[str], bool]) -> dict[Status, Count]:
     known: dict[Status, int] = dict.fromkeys(Status, 0)
     for word, number in numbers.items():
         known[read_status(word)] += number
-    return {status: Count(number, capped=not is_all) for status, number in known.items()}
+    return {status: Count(number, is_capped(status)) for status, number in known.items()}
 
 
 def find_ids_by_text(connection: sa.Connection, text: str, limit: int) -> list[int]:

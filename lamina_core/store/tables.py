@@ -103,7 +103,7 @@ class ExecutionTable(SQLModel, table=True):
         sa.Index("execution_newest", "created_at", "id"),
         sa.Index("execution_status", "status", "created_at", "id", "origin", "started_by"),
         sa.Index("execution_app_status", "app_id", "status", "created_at", "id", "origin", "started_by"),
-        sa.Index("execution_source", "origin", "started_by", "created_at", "id", "app_id", "status"),
+        sa.Index("execution_starter", "started_by", "created_at", "id", "origin", "app_id", "status"),
         _partial_index("execution_duration", "app_id", "status", "duration", "created_at", "id", where="duration"),
         _partial_index("execution_due", "next_poll_at"),
         _partial_index("execution_replays", "replay_of"),
@@ -150,7 +150,10 @@ class TallyTable(SQLModel, table=True):
     started_by: str = Field(primary_key=True)
     number: int
 
-    __table_args__ = {"sqlite_with_rowid": False}
+    __table_args__ = (
+        sa.Index("tally_source", "origin", "started_by", "app_id", "status", "number"),
+        {"sqlite_with_rowid": False},
+    )
 
 
 class TallyChangeTable(SQLModel, table=True):
@@ -190,6 +193,7 @@ class DeliveryTable(SQLModel, table=True):
         sa.Index("delivery_newest", "received_at", "id"),
         sa.Index("delivery_verdict", "verdict", "id"),
         sa.Index("delivery_execution", "execution", "id"),
+        _partial_index("delivery_copies", "duplicate_of"),
         sa.Index(
             "delivery_unclaimed",
             "id",

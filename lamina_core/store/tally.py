@@ -5,7 +5,7 @@ Whoever counts adds both, so that the number is right at once. Functions never c
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -42,12 +42,26 @@ def count_by_status(connection: sa.Connection, conditions: Collection[sa.ColumnE
     return {status: int(number) for status, number in connection.execute(wanted)}
 
 
-def count_cells(connection: sa.Connection, conditions: Collection[sa.ColumnElement[bool]]) -> dict[Cell, int]:
-    """Return how many executions each cell has, of the cells that meet conditions on `CELLS` and have any."""
-    parts = [CELLS.c[name] for name in _CELL]
+def group(
+    connection: sa.Connection,
+    parts: Sequence[str],
+    matching: Collection[sa.ColumnElement[bool]],
+    within: Collection[sa.ColumnElement[bool]] = (),
+) -> dict[tuple[str, ...], tuple[int, int]]:
+    """Return for each group of executions with the same parts how many there are, and how many of them match.
+
+    Conditions are on `CELLS`. Groups without any that match are left out, and `within` restricts what is looked at.
+    """
+    columns = [CELLS.c[part] for part in parts]
     number = sa.func.sum(CELLS.c.number)
-    wanted = sa.select(*parts, number).where(*conditions).group_by(*parts).having(number > 0)
-    return {Cell(*cell): int(counted) for *cell, counted in connection.execute(wanted)}
+    fits = sa.func.sum(sa.case((sa.and_(sa.true(), *matching), CELLS.c.number), else_=0))
+    wanted = sa.select(*columns, number, fits).where(*within).group_by(*columns).having(fits > 0)
+    return {tuple(cell): (int(every), int(some)) for *cell, every, some in connection.execute(wanted)}
+
+
+def find_apps(connection: sa.Connection) -> list[str]:
+    """Return the apps that any execution is of."""
+    return list(connection.execute(sa.select(CELLS.c.app_id).distinct()).scalars())
 
 
 def find_operators(connection: sa.Connection) -> list[str]:

@@ -11,6 +11,7 @@ from sqlmodel import col
 from lamina_core import errors
 from lamina_core.store.criteria import Cursor, Range
 from lamina_core.store.deadline import Deadline
+from lamina_core.store.hints import Aside
 from lamina_core.store.paths import Branch, Path
 from lamina_core.store.tables import ExecutionTable, FailureTable, UtcDateTime
 
@@ -47,11 +48,11 @@ def walk(
                 found += _places(connection, path, window.rows, limit - len(found), upwards=upwards)
         except errors.DeadlinePassed:
             return Found(tuple(found), begin)
-        if len(found) >= limit or (path.total is not None and begin is None and len(found) >= path.total):
+        if len(found) >= limit:
             return Found(tuple(found), None)
-        begin = window.last if window.last is not None else begin
-        if window.last is not None and deadline is not None and deadline.has_passed:
-            return Found(tuple(found), window.last)
+        begin = window.last
+        if begin is not None and deadline is not None and deadline.has_passed:
+            return Found(tuple(found), begin)
     return Found(tuple(found), None)
 
 
@@ -60,10 +61,10 @@ def count(
 ) -> tuple[dict[str, int], bool]:
     """Return how many rows of a range match, by status, and whether that is all of them.
 
-    Counting stops in the window in which it passes `cap`, and at the deadline.
+    Counting stops at the end of the window in which it passes `cap`, and at the deadline.
     """
     numbers: dict[str, int] = {}
-    for window in _windows(connection, path, rows, upwards=False):
+    for window in _windows(connection, replace(path, is_counted=True), rows, upwards=False):
         try:
             with _enforced(connection, deadline, window):
                 for row in connection.execute(_numbers(connection, path, window.rows)):
@@ -76,17 +77,38 @@ def count(
     return numbers, True
 
 
+def count_branches(connection: sa.Connection, path: Path, rows: Range, cap: int) -> dict[str, int]:
+    """Return how many rows of a range each status has, no further than `cap`: of a path that is direct, and parts them.
+
+    Such counts read an index alone and end by themselves.
+    """
+    if not path.branches:
+        return {}
+    limited = [
+        _within(path, branch, rows).with_only_columns(sa.literal(branch.status).label("status")).limit(cap).subquery()
+        for branch in path.branches
+    ]
+    counts = [
+        sa.select(sa.literal(branch.status).label("status"), sa.func.count().label("number")).select_from(some)
+        for branch, some in zip(path.branches, limited, strict=True)
+    ]
+    numbers: dict[str, int] = {}
+    for row in connection.execute(sa.union_all(*counts)):
+        numbers[row.status] = min(numbers.get(row.status, 0) + row.number, cap)
+    return numbers
+
+
 def _enforced(connection: sa.Connection, deadline: Deadline | None, window: _Window) -> Any:
     """Let the first window end in any case, so that each walk gets somewhere."""
     return deadline.enforced(connection) if deadline is not None and not window.is_first else nullcontext()
 
 
 def _windows(connection: sa.Connection, path: Path, rows: Range, *, upwards: bool) -> Iterator[_Window]:
-    """Cut a range into windows that grow as they find little; a path whose every row matches is one window."""
+    """Cut a range into windows that grow as they find little; one is enough where a page ends by itself."""
     size, is_first = FIRST_WINDOW, True
     if not path.branches:
         return
-    while not (path.is_direct or path.is_sorted):
+    while not path.is_one_window:
         last = _end(connection, path, rows, size, upwards=upwards)
         if last is None:
             break
@@ -103,56 +125,47 @@ def _windows(connection: sa.Connection, path: Path, rows: Range, *, upwards: boo
 def _end(connection: sa.Connection, path: Path, rows: Range, size: int, *, upwards: bool) -> Cursor | None:
     """Return the place at which the first branch has had `size` rows of a range, None where none has as many."""
     ends = [
-        sa.select(_in_order(_within(branch, rows), branch, upwards=upwards).offset(size - 1).limit(1).subquery())
+        sa.select(_in_order(_within(path, branch, rows), upwards=upwards).offset(size - 1).limit(1).subquery())
         for branch in path.branches
     ]
-    places = [Cursor(*row) for row in connection.execute(sa.union_all(*ends))]
+    places = [Cursor(*row) for row in connection.execute(sa.union_all(*ends) if len(ends) > 1 else ends[0])]
     nearest = min if upwards else max
     return nearest(places, key=lambda place: (place.created_at, place.id), default=None)
 
 
 def _places(connection: sa.Connection, path: Path, rows: Range, limit: int, *, upwards: bool) -> list[Cursor]:
-    branches = [
-        _in_order(_matching(connection, path, branch, rows), branch, upwards=upwards).limit(limit)
-        for branch in path.branches
-    ]
-    if len(branches) == 1:
-        return [Cursor(*row) for row in connection.execute(branches[0])]
-    every = sa.union_all(*(sa.select(branch.subquery()) for branch in branches)).subquery()
-    order = [every.c.created_at, every.c.id]
-    wanted = sa.select(*order).order_by(*(order if upwards else [part.desc() for part in order])).limit(limit)
-    return [Cursor(*row) for row in connection.execute(wanted)]
+    branches: list[Any] = [_matching(connection, path, branch, rows) for branch in path.branches]
+    # Not sorted nor limited one by one: so the database merges them row by row, and ends when it has enough.
+    wanted = _in_order(sa.union_all(*branches) if len(branches) > 1 else branches[0], upwards=upwards)
+    return [Cursor(*row) for row in connection.execute(wanted.limit(limit))]
 
 
 def _numbers(connection: sa.Connection, path: Path, rows: Range) -> sa.Select[tuple[str, int]]:
-    status = col(FailureTable.status) if _is_of_failures(path) else col(ExecutionTable.status)
-    branches = [
-        _matching(connection, path, branch, rows).with_only_columns(status, maintain_column_froms=True)
+    # Grouped by an index of statuses, every row of it would be looked at.
+    status = Aside(col(FailureTable.status) if path.of_failures else col(ExecutionTable.status))
+    branches: list[Any] = [
+        _matching(connection, path, branch, rows).with_only_columns(status.label("status"), maintain_column_froms=True)
         for branch in path.branches
     ]
     every = sa.union_all(*branches).subquery()
     return sa.select(every.c.status, sa.func.count().label("number")).group_by(every.c.status)
 
 
-def _is_of_failures(path: Path) -> bool:
-    return path.branches[0].place[1].table is FailureTable.__table__  # type: ignore[attr-defined]
-
-
 def _matching(connection: sa.Connection, path: Path, branch: Branch, rows: Range) -> sa.Select[Any]:
-    wanted = _within(branch, rows)
+    wanted = _within(path, branch, rows)
     if path.joined:
-        wanted = wanted.join(ExecutionTable, col(ExecutionTable.id) == branch.place[1])
+        wanted = wanted.join(ExecutionTable, col(ExecutionTable.id) == col(FailureTable.execution))
     wanted = wanted.where(*path.beside)
     if path.text is None:
         return wanted
-    row_id = branch.place[1]
-    ends = _within(branch, rows).with_only_columns(sa.func.min(row_id), sa.func.max(row_id))
+    row_id = path.place[1]
+    ends = _within(path, branch, rows).with_only_columns(sa.func.min(row_id), sa.func.max(row_id))
     least, greatest = connection.execute(ends).one()
     return wanted.where(path.text((least or 0, greatest or 0)))
 
 
-def _within(branch: Branch, rows: Range) -> sa.Select[Any]:
-    created_at, row_id = branch.place
+def _within(path: Path, branch: Branch, rows: Range) -> sa.Select[Any]:
+    created_at, row_id = path.place
     wanted = sa.select(created_at.label("created_at"), row_id.label("id")).where(*branch.fixed)
     here = sa.tuple_(created_at, row_id)
     if rows.above is not None:
@@ -162,8 +175,9 @@ def _within(branch: Branch, rows: Range) -> sa.Select[Any]:
     return wanted
 
 
-def _in_order(wanted: sa.Select[Any], branch: Branch, *, upwards: bool) -> sa.Select[Any]:
-    return wanted.order_by(*(branch.place if upwards else [part.desc() for part in branch.place]))
+def _in_order(wanted: Any, *, upwards: bool) -> Any:
+    place = list(wanted.selected_columns)
+    return wanted.order_by(*(place if upwards else [part.desc() for part in place]))
 
 
 def _place(cursor: Cursor) -> Any:

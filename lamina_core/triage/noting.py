@@ -6,13 +6,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from lamina_core.domain import Status
+from lamina_core.domain import MAY_HAVE_FAILED, Status
 from lamina_core.store import failures, resolutions
 from lamina_core.store.failures import Noted
 from lamina_core.store.remote import Outputs, RemoteState
 from lamina_core.triage.fingerprint import find_cause
-
-_MAY_HAVE_FAILED = frozenset({Status.COMPLETED, Status.FAILED, Status.START_FAILED})
 
 
 def note_failures(
@@ -28,7 +26,7 @@ def note_failures(
     for state in changed:
         made, refused = outputs.get(state.id, ()), problems.get(state.id, ())
         cause = find_cause(state.app_id, state.status, state.error_message, made, refused)
-        if cause is not None or before[state.id] in _MAY_HAVE_FAILED:
+        if cause is not None or before[state.id] in MAY_HAVE_FAILED:
             failed_at = state.completed_at or state.updated_at
             noted.append(Noted(state.id, state.app_name, cause, state.error_message, failed_at))
         if cause is None and state.status is Status.COMPLETED and state.replay_of is not None:

@@ -1,6 +1,8 @@
 """What stands around every screen: where we are, how fresh the data is, who acts, and what is wrong."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from functools import wraps
 from pathlib import Path
@@ -16,6 +18,7 @@ from pages.components import navigation
 from pages.components.messages import plain, shown
 
 _STYLE = Path(__file__).with_suffix(".css")
+_reading: ContextVar[list[Health] | None] = ContextVar("reading", default=None)
 
 REFRESH = 3.0  # seconds between two looks at the store while the screen is live
 
@@ -28,6 +31,27 @@ def operator() -> Operator:
 def now() -> datetime:
     """Return the present instant by the runtime's clock."""
     return runtime.current().clock.now()
+
+
+@contextmanager
+def one_reading() -> Iterator[None]:
+    """Let all parts of a screen share what `read_health` reads; a part that refreshes by itself reads its own."""
+    before = _reading.set([])
+    try:
+        yield
+    finally:
+        _reading.reset(before)
+
+
+def read_health() -> Health:
+    """Return how the desk is doing."""
+    known = _reading.get()
+    if known:
+        return known[0]
+    state = health.read_health(runtime.current().engines, now())
+    if known is not None:
+        known.append(state)
+    return state
 
 
 def refresh_interval() -> float | None:
@@ -71,7 +95,7 @@ def _show_live(draw: Callable[[], None], screen: str) -> None:
 
 def _show_freshness() -> None:
     with shown():
-        state = health.read_health(runtime.current().engines, now())
+        state = read_health()
         if not st.session_state.get("live", True):
             word, icon = "paused", ":material/pause_circle:"
         elif not state.poller_alive or state.paused_by or state.api.state is not ApiState.OK:
@@ -122,7 +146,7 @@ def _show_operator() -> None:
 
 def _show_notices() -> None:
     with shown():
-        state = health.read_health(runtime.current().engines, now())
+        state = read_health()
         for text in _notices(state):
             st.warning(text, icon=":material/warning:")
 

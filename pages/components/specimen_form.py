@@ -6,8 +6,8 @@ from typing import cast
 import streamlit as st
 
 from lamina_core import errors, runtime, signing
-from lamina_core.debugger.key_material import holds_private_key
-from lamina_core.debugger.paste import read_pasted
+from lamina_core.debugger.keys.material import holds_private_key
+from lamina_core.debugger.paste.reader import read_pasted
 from lamina_core.debugger.records import Examination, KeyMaterial, Specimen, specimen_from
 from pages.components.examination import warn_of_private_key
 from pages.components.messages import describe, plain

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.conftest import Desk
-from tests.e2e.test_bulk import begin, expect_badges, make_executions, make_fast, preview, started
+from tests.e2e.test_bulk import begin, expect_badges, make_executions, make_fast, open_rows, preview, started
 from tests.e2e.test_operator import expect_status, open_app, press_start
 
 SECONDS = 1_000.0
@@ -139,6 +139,7 @@ def test_a_whole_group_is_ignored_opened_again_and_mended_by_one_edit(make_desk:
     desk = make_fast(make_desk)
     make_executions(desk, APP, 2, **{"Product Photo": "https://example.com/whole.png"})
     make_executions(desk, APP, 4, **{"Product Photo": "https://example.com/broken.png"})
+    open_rows(page, desk, "failed", 4)
     page.goto(f"{desk.url}/failures")
     open_first_group(page)
     shared = 'Product Photo exactly "https://example.com/broken.png": 4 of 4 failures, 0 of 2 successes'

@@ -40,6 +40,7 @@ def test_executions_of_the_demo_open_without_an_error_and_nobody_asks_the_sandbo
     for status, row_id in of_status.items():
         screen.go("execution", id=str(row_id)).expect_no_traceback()
         own = {empty_sandbox.row(row_id).error_message}
+        own |= {f"**{each['field']}**: {each['message']}" for each in empty_sandbox.payload(row_id).problems}
         own |= {output["error"] for output in empty_sandbox.payload(row_id).outputs}
         assert not set(screen.errors) - own, status
     screen.go("failures").expect_no_traceback()

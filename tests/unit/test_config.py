@@ -33,6 +33,7 @@ def test_without_any_setting_the_sandbox_is_used():
         "ingest_token": None,
         "import_listed": False,
         "send_to": (),
+        "keep": {"executions": {}, "payloads": None, "deliveries": None},
         "rate_limit_per_minute": 100,
     }
     assert settings.api_key.reveal() == config.SANDBOX_KEY

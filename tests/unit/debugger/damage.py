@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from lamina_core import signing
-from lamina_core.debugger.key_material import read_keys
+from lamina_core.debugger.keys.material import read_keys
 from lamina_core.debugger.records import Certainty, KeyMaterial, Specimen, specimen_from
 from tests.unit.debugger.payloads import Draw, draw_any
 

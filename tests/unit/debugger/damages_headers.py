@@ -140,7 +140,18 @@ BASE64: dict[str, Callable[[str], str]] = {
     "without padding": lambda text: base64_of(raw_of(text)).rstrip("="),
     "in lines": lambda text: base64.encodebytes(raw_of(text)).decode(),
 }
-PREFIXED = ["0x{}", "\\x{}", "sha256={}", "ed25519={}", "v1={}", "v1a,{}", "ed25519:{}", "Signature: {}", "v1 {}"]
+PREFIXED = [
+    "0x{}",
+    "\\x{}",
+    "sha256={}",
+    "ed25519={}",
+    "v1={}",
+    "v1a,{}",
+    "ed25519:{}",
+    "Signature: {}",
+    "v1 {}",
+    "t=1,v1={}",
+]
 AROUND = ['"{}"', "'{}'", " {} ", "{}\n", "{}\r\n", "<{}>", "[{}]", "b'{}'", "{}\\n"]
 BETWEEN = [" ", ":", "-"]
 DOUBLED = ["{0}{0}", "{0},{0}", "{0}, {0}", "{0};{0}"]

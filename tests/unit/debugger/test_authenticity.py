@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from lamina_core.debugger.diagnosis import judge
-from lamina_core.debugger.key_material import read_keys
+from lamina_core.debugger.keys.material import read_keys
 from lamina_core.debugger.records import KeyMaterial, Specimen
 from lamina_core.signing import PublicKey, SigningKey
 

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from lamina_core.debugger.causes import CAUSES
-from lamina_core.debugger.key_material import live_material, read_keys, with_others
+from lamina_core.debugger.keys.material import live_material, read_keys, with_others
 from lamina_core.debugger.records import KeyMaterial
 from lamina_core.signing import PublicKey, SigningKey, to_jwk
 

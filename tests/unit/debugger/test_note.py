@@ -183,7 +183,7 @@ def test_hostile_text_stays_code(timestamp):
     change = Change("body_trimmed", "body", HOSTILE, HOSTILE.encode(), b"\n```\n" + HOSTILE.encode())
     for changes in ((change,), ()):
         diagnosis = Diagnosis(
-            ("body_trimmed",), Certainty.VERIFIED, HOSTILE, 1, 0.1, changes, key, True, (HOSTILE,), (HOSTILE,)
+            ("body_trimmed",), Certainty.VERIFIED, HOSTILE, 1, 0.1, changes, key, (HOSTILE,), (HOSTILE,), (HOSTILE,)
         )
         material = KeyMaterial(keys=(key,), origin=HOSTILE, remarks=(HOSTILE,))
         facts = [HOSTILE, "www.example.com", "see www.example.com", "https://example.com/x", "- x", "ada@example.com"]

@@ -13,7 +13,7 @@ import pytest
 
 from lamina_core import signing
 from lamina_core.debugger.diagnosis import examine
-from lamina_core.debugger.key_material import read_keys
+from lamina_core.debugger.keys.material import read_keys
 from lamina_core.debugger.records import Certainty, KeyMaterial
 from tests.unit.debugger import damages_headers, damages_keys, writers
 from tests.unit.debugger.damage import Damaged, Webhook

@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from lamina_core import errors, signing
-from lamina_core.debugger.paste import read_pasted
-from lamina_core.debugger.paste_shells import split_bash
+from lamina_core.debugger.paste.reader import read_pasted
+from lamina_core.debugger.paste.shells import split_bash
 from lamina_core.debugger.records import Specimen
 from lamina_core.signing import SigningKey
 

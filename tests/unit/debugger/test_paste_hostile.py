@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from lamina_core import errors
-from lamina_core.debugger.paste import MOST, read_pasted
+from lamina_core.debugger.paste.reader import MOST, read_pasted
 from lamina_core.debugger.records import Specimen
 
 SAMPLES = [

@@ -12,7 +12,7 @@ from lamina_core.sandbox.catalogue import Catalogue
 from lamina_core.seeding.apps import Model, model_apps
 from lamina_core.seeding.filling import Filling, Wish
 from lamina_core.seeding.history import History
-from lamina_core.store.writer import Writer
+from lamina_core.store.engine import Engines
 
 END = datetime(2026, 3, 14, 9, 0, tzinfo=UTC)
 
@@ -37,8 +37,8 @@ def make_history(models: tuple[Model, ...]) -> Callable[..., History]:
 
 
 @pytest.fixture
-def filling(writer: Writer, clock, models: tuple[Model, ...]) -> Filling:
-    return Filling(writer, clock, models, Generation.EXECUTIONS)
+def filling(engines: Engines, clock, models: tuple[Model, ...]) -> Filling:
+    return Filling(engines.write, clock, models, Generation.EXECUTIONS)
 
 
 def wish(number: int = 600, seed: int = 3) -> Wish:

@@ -115,14 +115,13 @@ def test_nothing_of_it_is_polled(filling: Filling, engines: Engines):
 
 
 def test_an_interrupted_one_is_whole_and_goes_on_to_the_same_end(
-    filling: Filling, engines: Engines, writer: Writer, clock, models, tmp_path
+    filling: Filling, engines: Engines, clock, models, tmp_path
 ):
     def interrupt(progress: seeding.Progress) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         filling.run(wish(), interrupt)
-    writer.run(lambda connection: None)
     with engines.reading() as connection:
         progress = seeding.read_progress(connection)
     assert progress is not None
@@ -133,10 +132,7 @@ def test_an_interrupted_one_is_whole_and_goes_on_to_the_same_end(
 
     other = engine.open_engines(f"sqlite:///{tmp_path / 'other.db'}")
     engine.migrate(other.write)
-    whole = Writer(other.write, clock)
-    whole.start()
-    Filling(whole, clock, models, Generation.EXECUTIONS).run(wish(), ignore)
-    whole.stop()
+    Filling(other.write, clock, models, Generation.EXECUTIONS).run(wish(), ignore)
     for table in TABLES:
         assert read(engines, table) == read(other, table), table.__name__
     other.close()
@@ -152,13 +148,12 @@ def test_the_same_again_adds_nothing_and_another_is_added(filling: Filling, engi
     assert groups == len(read_rows(engines, FailureTable))
 
 
-def test_another_history_must_wait_for_the_first_to_be_finished(filling: Filling, writer: Writer):
+def test_another_history_must_wait_for_the_first_to_be_finished(filling: Filling):
     def interrupt(progress: seeding.Progress) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         filling.run(wish(), interrupt)
-    writer.run(lambda connection: None)
     with pytest.raises(errors.OperationRefused, match=r"Finish it first: --executions 600 --seed 3\."):
         filling.run(wish(seed=4), ignore)
 

@@ -187,6 +187,53 @@ def test_a_resolved_group_that_comes_back_opens_itself_and_says_so(end, desk, en
     }
 
 
+def test_a_group_that_was_mended_one_by_one_comes_back_too_and_says_so(end, desk, engines, read):
+    desk.resolve(ADA, [end(TIMED_OUT)])
+    end(replay_of=end(TIMED_OUT))
+    desk.acknowledge_group(ADA, only_group(read).fingerprint)
+    assert only_group(read).open_number == 0
+    end(TIMED_OUT, seconds=90)
+    group = only_group(read)
+    assert (group.state, group.state_by, group.open_number, group.reopened_at) == (GroupState.OPEN, None, 1, at(90))
+    end(TIMED_OUT, seconds=95)
+    assert only_group(read).reopened_at == at(90), "once"
+
+
+def test_a_failure_that_is_opened_again_brings_its_resolved_group_back_into_sight(end, desk, read):
+    rows = [end(TIMED_OUT) for _ in range(2)]
+    desk.resolve_group(ADA, only_group(read).fingerprint)
+    desk.reopen(ADA, rows[:1])
+    assert read(groups.count_open, T0) == 1
+    assert [member.execution.id for member in read(groups.find_newest_open, T0, 10)] == rows[:1]
+    assert only_group(read).reopened_at is None, "nothing came back"
+
+
+@pytest.mark.parametrize("state", [GroupState.RESOLVED, GroupState.IGNORED, GroupState.ACKNOWLEDGED])
+def test_new_rules_leave_each_group_in_the_state_that_it_had(end, desk, engines, writer, clock, read, state):
+    for _ in range(3):
+        end(TIMED_OUT)
+    new = only_group(read).fingerprint
+    act = {
+        GroupState.RESOLVED: desk.resolve_group,
+        GroupState.IGNORED: lambda who, name: desk.ignore_group(who, name, failures_more=2),
+        GroupState.ACKNOWLEDGED: desk.acknowledge_group,
+    }[state]
+    act(ADA, new)
+
+    def make_older(connection: sa.Connection) -> None:
+        for table in ("failure", "failure_group", "failure_hour"):
+            connection.exec_driver_sql(f"UPDATE {table} SET fingerprint = 'f0-older'")
+        notes.write(connection, notes.FINGERPRINTS, {"version": 0, "until": None}, clock.now())
+
+    before = only_group(read)
+    writer.run(make_older)
+    regrouping = Regrouping(engines, writer, clock)
+    while regrouping.is_unfinished():
+        regrouping.regroup_next()
+    assert read(groups.count_views, T0)[GroupView.ALL] == 1, "the older one has no failures left"
+    assert read(failures.find_groups, {new})[new] == before
+
+
 def test_reopening_a_group_opens_what_resolving_it_closed_and_nothing_else(end, desk, engines, read, clock):
     rows = [end(TIMED_OUT) for _ in range(4)]
     desk.resolve(OTTO, rows[:1])

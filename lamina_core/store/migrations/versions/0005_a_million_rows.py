@@ -44,6 +44,7 @@ def _make_tables() -> None:
         sa.PrimaryKeyConstraint(*_CELL.split(", ")),
         sqlite_with_rowid=False,
     )
+    op.create_index("tally_source", "tally", ["origin", "started_by", "app_id", "status", "number"])
     op.create_table(
         "tally_change",
         sa.Column("id", row_id, primary_key=True, autoincrement=True),
@@ -61,7 +62,8 @@ def _make_tables() -> None:
     place = ["created_at", "id"]
     op.create_index("execution_status", "execution", ["status", *place, "origin", "started_by"])
     op.create_index("execution_app_status", "execution", ["app_id", "status", *place, "origin", "started_by"])
-    op.create_index("execution_source", "execution", ["origin", "started_by", *place, "app_id", "status"])
+    op.create_index("execution_starter", "execution", ["started_by", *place, "origin", "app_id", "status"])
+    _partial_index("delivery_copies", "delivery", ["duplicate_of"], "duplicate_of")
     _partial_index("execution_duration", "execution", ["app_id", "status", "duration", *place], "duration")
     op.create_index("failure_newest", "failure", ["triage", "created_at", "execution", "app_id", "status"])
 

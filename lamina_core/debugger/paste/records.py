@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from lamina_core.debugger.paste_kinds import Call, Number, Table, Value, Word
-from lamina_core.debugger.paste_literals import Literal
-from lamina_core.debugger.paste_shapes import Body, Pairs, body_of, headers_of, is_lamina_name, looks_like_headers
+from lamina_core.debugger.paste.kinds import Call, Number, Table, Value, Word
+from lamina_core.debugger.paste.literals import Literal
+from lamina_core.debugger.paste.shapes import Body, Pairs, body_of, headers_of, is_lamina_name, looks_like_headers
 
 _HEADER_KEYS = (
     *("multivalueheaders", "rawheaders", "headers", "requestheaders", "httpheaders", "header", "meta", "environ"),

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lamina_core import errors
-from lamina_core.debugger.paste_text import join_surrogates, unescape
+from lamina_core.debugger.paste.text import join_surrogates, unescape
 
 _MOST_TOKENS = 300_000
 _BASH = re.compile(

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from lamina_core.debugger.key_bytes import Reading, mend, read_bytes
+from lamina_core.debugger.keys.bytes import Reading, mend, read_bytes
 
 MOST = 1_000  # keys, and lines that may be keys
 

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterator
 
-from lamina_core.debugger.paste_http import MOST_LINES
-from lamina_core.debugger.paste_kinds import Unreadable
-from lamina_core.debugger.paste_literals import LiteralReader
-from lamina_core.debugger.paste_shapes import (
+from lamina_core.debugger.paste.http import MOST_LINES
+from lamina_core.debugger.paste.kinds import Unreadable
+from lamina_core.debugger.paste.literals import LiteralReader
+from lamina_core.debugger.paste.shapes import (
     Body,
     Pairs,
     body_of,
@@ -15,7 +15,7 @@ from lamina_core.debugger.paste_shapes import (
     is_lamina_name,
     looks_like_headers,
 )
-from lamina_core.debugger.paste_text import unescape
+from lamina_core.debugger.paste.text import unescape
 from lamina_core.debugger.records import Specimen, specimen_from
 
 _NAME = re.compile(r"""[ \t]*+(?:-H[ ]?|[*•>-][ ])?\[?["'`]?(:?[\w!#$%&*+.^|~-]++)["'`]?\]?[ \t]*+(=>|[:=])""")

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from lamina_core import signing
-from lamina_core.debugger.key_bytes import Reading, check_point, derive, mend
-from lamina_core.debugger.key_text import MOST, decode, read_texts
+from lamina_core.debugger.keys.bytes import Reading, check_point, derive, mend
+from lamina_core.debugger.keys.text import MOST, decode, read_texts
 from lamina_core.debugger.records import MendedKey
 
 _NAMES = {"kty", "crv", "x", "d", "kid", "use", "alg", "keys"}  # what a remark may repeat of the pasted names

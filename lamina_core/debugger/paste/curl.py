@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from lamina_core import errors
-from lamina_core.debugger.paste_shapes import Pairs, is_lamina_name
-from lamina_core.debugger.paste_shells import Command, split_bash, split_cmd, split_powershell
-from lamina_core.debugger.paste_text import decode
+from lamina_core.debugger.paste.shapes import Pairs, is_lamina_name
+from lamina_core.debugger.paste.shells import Command, split_bash, split_cmd, split_powershell
+from lamina_core.debugger.paste.text import decode
 from lamina_core.debugger.records import Specimen, specimen_from
 
 _PROMPT = r"[ \t]*+(?:[$%#>❯]|PS [^>\n]{0,200}>|[A-Za-z]:\\[^>\n]{0,200}>|[\w@.~:/-]{1,80}[$#])?[ \t]*+"

@@ -4,16 +4,16 @@ import re
 from collections.abc import Callable
 
 from lamina_core import errors
-from lamina_core.debugger.paste_code import read_code
-from lamina_core.debugger.paste_curl import read_curl
-from lamina_core.debugger.paste_http import read_header_lines, read_request
-from lamina_core.debugger.paste_kinds import Unreadable
-from lamina_core.debugger.paste_lines import read_lines
-from lamina_core.debugger.paste_literals import LiteralReader
-from lamina_core.debugger.paste_powershell import read_powershell
-from lamina_core.debugger.paste_shapes import is_lamina_name
-from lamina_core.debugger.paste_text import join_surrogates
-from lamina_core.debugger.paste_values import read_values
+from lamina_core.debugger.paste.code import read_code
+from lamina_core.debugger.paste.curl import read_curl
+from lamina_core.debugger.paste.http import read_header_lines, read_request
+from lamina_core.debugger.paste.kinds import Unreadable
+from lamina_core.debugger.paste.lines import read_lines
+from lamina_core.debugger.paste.literals import LiteralReader
+from lamina_core.debugger.paste.powershell import read_powershell
+from lamina_core.debugger.paste.shapes import is_lamina_name
+from lamina_core.debugger.paste.text import join_surrogates
+from lamina_core.debugger.paste.values import read_values
 from lamina_core.debugger.records import Specimen
 
 MOST = 4_000_000  # bytes of a file, characters of pasted text

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lamina_core import errors
-from lamina_core.debugger.paste_kinds import Call, Frame, Number, Unreadable, Value, Word
-from lamina_core.debugger.paste_text import unescape
+from lamina_core.debugger.paste.kinds import Call, Frame, Number, Unreadable, Value, Word
+from lamina_core.debugger.paste.text import unescape
 
 _MOST_TOKENS = 200_000
 _BEGINNING = 10  # tokens that it costs to begin a literal

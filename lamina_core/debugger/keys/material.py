@@ -10,9 +10,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from lamina_core import signing
-from lamina_core.debugger.key_bytes import Reading, mend, read_bytes
-from lamina_core.debugger.key_jwk import read_json
-from lamina_core.debugger.key_text import read_texts
+from lamina_core.debugger.keys.bytes import Reading, mend, read_bytes
+from lamina_core.debugger.keys.jwk import read_json
+from lamina_core.debugger.keys.text import read_texts
 from lamina_core.debugger.records import KeyMaterial
 
 _LARGEST = 1_000_000  # bytes or characters

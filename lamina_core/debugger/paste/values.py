@@ -4,10 +4,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lamina_core.debugger.paste_kinds import Number, Table
-from lamina_core.debugger.paste_literals import Literal, LiteralReader
-from lamina_core.debugger.paste_records import Request, body_in, find_body, find_receipt, name_source, requests_in, walk
-from lamina_core.debugger.paste_shapes import Body, body_of
+from lamina_core.debugger.paste.kinds import Number, Table
+from lamina_core.debugger.paste.literals import Literal, LiteralReader
+from lamina_core.debugger.paste.records import Request, body_in, find_body, find_receipt, name_source, requests_in, walk
+from lamina_core.debugger.paste.shapes import Body, body_of
 from lamina_core.debugger.records import Specimen, specimen_from
 
 _LABEL = re.compile(r"\b(?:raw|request|req)?[ _.-]?(?:body|payload|data)\b\W{0,6}$", re.IGNORECASE)

@@ -3,10 +3,10 @@
 import re
 
 from lamina_core import errors
-from lamina_core.debugger.paste_kinds import Call, Unreadable, Word
-from lamina_core.debugger.paste_literals import LiteralReader
-from lamina_core.debugger.paste_records import Request, find_body, requests_in
-from lamina_core.debugger.paste_shapes import Body, body_of
+from lamina_core.debugger.paste.kinds import Call, Unreadable, Word
+from lamina_core.debugger.paste.literals import LiteralReader
+from lamina_core.debugger.paste.records import Request, find_body, requests_in
+from lamina_core.debugger.paste.shapes import Body, body_of
 from lamina_core.debugger.records import Specimen, specimen_from
 
 _CALL = re.compile(

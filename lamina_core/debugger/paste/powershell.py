@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 
 from lamina_core import errors
-from lamina_core.debugger.paste_shapes import Pairs, is_header_name
-from lamina_core.debugger.paste_shells import undo_backticks
+from lamina_core.debugger.paste.shapes import Pairs, is_header_name
+from lamina_core.debugger.paste.shells import undo_backticks
 from lamina_core.debugger.records import Specimen, specimen_from
 
 _MOST_STRINGS = 20_000  # of one parameter, however often variables stand in each other

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lamina_core import errors
-from lamina_core.debugger.paste_shapes import Pairs, is_header_name, looks_like_headers
-from lamina_core.debugger.paste_text import decode
+from lamina_core.debugger.paste.shapes import Pairs, is_header_name, looks_like_headers
+from lamina_core.debugger.paste.text import decode
 from lamina_core.debugger.records import Specimen, specimen_from
 
 _REQUEST_LINE = re.compile(rb"[A-Z]{3,10} (?:\S{1,8000} HTTP/[0-9.]{1,3}|(?:/|https?://)\S{0,8000})[ \r]*+")

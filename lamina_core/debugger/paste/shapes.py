@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from lamina_core import errors
-from lamina_core.debugger.paste_kinds import Call, Number, Table, Value, Word
-from lamina_core.debugger.paste_text import decode
+from lamina_core.debugger.paste.kinds import Call, Number, Table, Value, Word
+from lamina_core.debugger.paste.text import decode
 
 Pairs = list[tuple[str, str]]
 

@@ -1,0 +1,1 @@
+"""Keys in any form, read into what a webhook is held against."""

@@ -1,0 +1,1 @@
+"""Pasted material of any form, read into a webhook."""
