@@ -53,8 +53,8 @@ def copy_file(executions: int, folder: Path) -> Path:
 
 
 @contextmanager
-def keep_postgres(executions: int) -> Generator[str]:
-    """Run a PostgreSQL of our own and give the URL of a database with so many executions."""
+def keep_postgres(*sizes: int) -> Generator[dict[int, str]]:
+    """Run a PostgreSQL of our own and give the URLs of databases with so many executions each."""
     binaries = _find_binaries()
     as_user: list[str] = []
     if os.geteuid() == 0:  # PostgreSQL refuses to run as root
@@ -69,26 +69,23 @@ def keep_postgres(executions: int) -> Generator[str]:
         if as_user:
             shutil.chown(_POSTGRES, "postgres")
         run("initdb", "-A", "trust", "-U", "desk", "-E", "UTF8")
-    run(
-        "pg_ctl",
-        "-o",
-        f"-c listen_addresses='' -c unix_socket_directories={_POSTGRES}",
-        "-l",
-        "/dev/null",
-        "-w",
-        "start",
-    )
+    options = f"-c listen_addresses='' -c unix_socket_directories={_POSTGRES} -c shared_buffers=512MB"
+    run("pg_ctl", "-o", options, "-l", "/dev/null", "-w", "start")
     try:
-        name = f"desk_{executions}"
-        url = f"postgresql+psycopg://desk@/{name}?host={_POSTGRES}"
-        if not _is_ready(url, executions):
-            admin = f"postgresql+psycopg://desk@/postgres?host={_POSTGRES}"
-            _run_sql(admin, f"DROP DATABASE IF EXISTS {name}", f"CREATE DATABASE {name}")
-            _seed(url, executions)
-            _run_sql(url, "VACUUM ANALYZE")  # as its own housekeeper would, but not while we measure
-        yield url
+        yield {executions: _keep_database(executions) for executions in sizes}
     finally:
         run("pg_ctl", "-m", "fast", "-w", "stop")
+
+
+def _keep_database(executions: int) -> str:
+    name = f"desk_{executions}"
+    url = f"postgresql+psycopg://desk@/{name}?host={_POSTGRES}"
+    if not _is_ready(url, executions):
+        admin = f"postgresql+psycopg://desk@/postgres?host={_POSTGRES}"
+        _run_sql(admin, f"DROP DATABASE IF EXISTS {name}", f"CREATE DATABASE {name}")
+        _seed(url, executions)
+        _run_sql(url, "VACUUM ANALYZE")  # as its own housekeeper would, but not while we measure
+    return url
 
 
 def read_clock(url: str) -> StoredClock:

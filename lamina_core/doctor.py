@@ -5,13 +5,13 @@ Exit status: 0 all is well, or is again; 1 something is amiss; 2 the arguments o
 
 import argparse
 import sys
-import time
 from collections.abc import Callable
 
 import sqlalchemy as sa
 
 from lamina_core import errors
 from lamina_core.backup import add_database, find_database, refuse
+from lamina_core.clock import Clock, SystemClock
 from lamina_core.insights.storage import describe_space
 from lamina_core.store import engine, space
 from lamina_core.store.engine import Engines
@@ -33,7 +33,7 @@ def examine(arguments: argparse.Namespace) -> None:
     url, _ = find_database(arguments.database)
     engines = engine.open_engines(url)
     try:
-        wrong = _check_version(engines) or _check_all(engines, repair=arguments.repair)
+        wrong = _check_version(engines) or _check_all(engines, SystemClock(), repair=arguments.repair)
     except errors.StoreError as error:
         refuse(str(error))
     finally:
@@ -48,25 +48,25 @@ def _check_version(engines: Engines) -> bool:
     return told is not None
 
 
-def _check_all(engines: Engines, *, repair: bool) -> bool:
+def _check_all(engines: Engines, clock: Clock, *, repair: bool) -> bool:
     wrong = False
     for check in CHECKS:
-        finding = _find(engines, check)
+        finding = _find(engines, check, clock)
         if repair and not finding.is_sound and check.repair is not None:
             _repair(engines, check.repair)
             print(f"       {check.name}: made anew")
-            finding = _find(engines, check)
+            finding = _find(engines, check, clock)
         wrong |= not finding.is_sound
     with engines.reading() as connection:
         _print("space", Finding(True, describe_space(space.measure(connection))))
     return wrong
 
 
-def _find(engines: Engines, check: Check) -> Finding:
-    began = time.monotonic()
+def _find(engines: Engines, check: Check, clock: Clock) -> Finding:
+    began = clock.monotonic()
     with engines.reading() as connection:
         finding = check.find(connection)
-    _print(check.name, finding, time.monotonic() - began)
+    _print(check.name, finding, clock.monotonic() - began)
     return finding
 
 

@@ -24,10 +24,10 @@ RANGES: Mapping[str, tuple[str, timedelta | None]] = {
 }
 
 SCOPES: Mapping[Scope, str] = {
-    Scope.NAMES: "Id, reference or error",
+    Scope.NAMES: "Id or error",
     Scope.ERROR: "Error",
-    Scope.INPUTS: "Inputs: words, file names",
-    Scope.INSIDE: "Inputs: any part",
+    Scope.INPUTS: "Inputs",
+    Scope.INSIDE: "Inside inputs",
 }
 
 SLOWNESS: Mapping[str, tuple[str, timedelta]] = {

@@ -249,5 +249,5 @@ def count_since(connection: sa.Connection, since: datetime) -> dict[Verdict, int
     """Return how many deliveries of each verdict came since an instant."""
     verdict = Aside(col(DeliveryTable.verdict))  # grouped by its index, all deliveries would be looked at
     wanted = sa.select(verdict, sa.func.count()).where(col(DeliveryTable.received_at) >= since).group_by(verdict)
-    found = dict(connection.execute(wanted).all())
+    found: dict[str, int] = dict(connection.execute(wanted).all())
     return {verdict: found.get(verdict, 0) for verdict in Verdict}

@@ -77,8 +77,11 @@ def has_changes(connection: sa.Connection) -> bool:
 
 def fold(connection: sa.Connection, limit: int = FOLDED) -> int:
     """Add the oldest changes up in the tally, and return how many they were."""
-    oldest = sa.select(col(TallyChangeTable.id)).order_by(col(TallyChangeTable.id)).limit(limit)
-    taken = sa.delete(TallyChangeTable).where(col(TallyChangeTable.id).in_(oldest))
+    row_id = col(TallyChangeTable.id)
+    oldest = sa.select(row_id).order_by(row_id).limit(limit).subquery()
+    # By a range: to be in a list of thousands would be looked up for each row anew.
+    last = sa.select(sa.func.max(oldest.c.id)).scalar_subquery()
+    taken = sa.delete(TallyChangeTable).where(row_id <= last)
     told = [col(getattr(TallyChangeTable, name)) for name in _CELL_AND_NUMBER]
     rows = connection.execute(taken.returning(*told)).all()
     changes: Counter[Cell] = Counter()

@@ -12,7 +12,7 @@ from lamina_core.store.criteria import Count, Scope
 from lamina_core.triage.records import Triage
 from pages.components import status
 
-_SCOPE_WIDTH, _APP_WIDTH, _TIME_WIDTH = 190, 220, 150  # pixels; what does not fit stands on a second line
+_SCOPE_WIDTH, _APP_WIDTH, _TIME_WIDTH = 130, 190, 135  # pixels; what does not fit stands on a second line
 
 
 def format_count(count: Count) -> str:
@@ -55,7 +55,7 @@ def show_filters(wanted: ExecutionFilter, choices: Choices, on_change: Callable[
         on_change=on_change if wanted.text else None,
         label_visibility="collapsed",
         width=_SCOPE_WIDTH,
-        help="Inputs are found by whole words, URLs or file names; any part of them is looked for row by row.",
+        help="In inputs whole words, URLs and file names are found; inside inputs any part, looked for row by row.",
     )
     st.multiselect(
         "Apps",

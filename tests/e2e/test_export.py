@@ -19,8 +19,8 @@ from lamina_core.clock import SystemClock
 from lamina_core.domain import Operator, Role
 from lamina_core.exporting import Exporting
 from lamina_core.store import engine
-from lamina_core.store.exports import Format
 from lamina_core.store.criteria import Criteria
+from lamina_core.store.exports import Format
 from lamina_core.store.tables import ExecutionTable, PayloadTable
 from lamina_core.store.writer import Writer
 from tests.e2e.conftest import Desk

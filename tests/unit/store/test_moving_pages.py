@@ -17,6 +17,7 @@ from sqlmodel import col
 from lamina_core import errors
 from lamina_core.clock import SystemClock
 from lamina_core.domain import Status
+from lamina_core.store import deadline as deadlines
 from lamina_core.store import paths, purge, search, walks
 from lamina_core.store.criteria import Criteria, Cursor, Scope
 from lamina_core.store.deadline import Deadline
@@ -138,6 +139,7 @@ def tight(monkeypatch):
 
     def tightening(window: int, few: int) -> None:
         monkeypatch.setattr(walks, "FIRST_WINDOW", window)
+        monkeypatch.setattr(deadlines, "_STEPS", 50)  # so that it strikes within small statements too
         monkeypatch.setattr(paths, "FEW", few)
 
     return tightening

@@ -1,13 +1,13 @@
 """Every combination of filters finds what a look at each row finds, page by page, down and up, while rows arrive."""
 
 import itertools
+from collections import Counter
 from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
-from sqlmodel import col
 
 from lamina_core.domain import MAY_HAVE_FAILED, Origin, Status
 from lamina_core.store import paths, search, tally, walks
@@ -139,7 +139,7 @@ def tight(monkeypatch):
     def tightening(window: int, few: int) -> None:
         monkeypatch.setattr(walks, "FIRST_WINDOW", window)
         monkeypatch.setattr(paths, "FEW", few)
-    
+
     return tightening
 
 
@@ -167,11 +167,8 @@ def test_pages_and_counts_are_those_of_a_look_at_each_row(engines, fill, tight, 
             counted = search.count_by_status(connection, wanted)
             assert search.count(connection, wanted).number == len(expected)
         every = Criteria(**{**vars(wanted), "statuses": frozenset()})
-        assert {status: found.number for status, found in counted.items() if found.number} == {
-            status: number
-            for status in STATUSES
-            if (number := sum(row["status"] == status and matches(row, every) for row in stored))
-        }
+        numbers = Counter(row["status"] for row in stored if matches(row, every))
+        assert {status: found.number for status, found in counted.items() if found.number} == numbers
 
 
 @pytest.mark.parametrize("few", [0, 100])
