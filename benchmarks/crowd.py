@@ -27,9 +27,9 @@ from lamina_core.store.writer import Writer
 from lamina_core.webhooks import receiver
 
 EXECUTIONS = 1_000_000
-OPERATORS, STEPS = 100, (100, 150, 200, 250, 300)
+OPERATORS, STEPS = 100, (50, 100, 150, 200, 250, 300)
 _REFRESH, _WEBHOOK = 300.0, 50.0  # milliseconds that p95 may take
-_WARM_UP, _WATCHED = 6.0, 18.0  # seconds of each step
+_WARM_UP, _WATCHED = 6.0, 15.0  # seconds of each step
 _WEBHOOKS = 1_200  # more than are sent
 _PAUSE = 0.2  # seconds between two webhooks
 _BETWEEN = 0.07  # seconds between two who come: their refreshes lie apart

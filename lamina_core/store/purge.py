@@ -17,6 +17,7 @@ from lamina_core.bulk.records import BulkState
 from lamina_core.domain import Status, Verdict
 from lamina_core.keep import ENDED
 from lamina_core.store import deliveries, failures
+from lamina_core.store.columns import UtcDateTime
 from lamina_core.store.tables import (
     BulkItemTable,
     BulkTable,
@@ -25,7 +26,6 @@ from lamina_core.store.tables import (
     ExecutionTable,
     FailureTable,
     PayloadTable,
-    UtcDateTime,
 )
 
 _ID = col(ExecutionTable.id)

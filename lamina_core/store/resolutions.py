@@ -13,7 +13,8 @@ from sqlmodel import col
 
 from lamina_core.domain import Event
 from lamina_core.store import events, failures
-from lamina_core.store.tables import EventTable, ExecutionTable, FailureGroupTable, FailureTable, UtcDateTime
+from lamina_core.store.columns import UtcDateTime
+from lamina_core.store.tables import EventTable, ExecutionTable, FailureGroupTable, FailureTable
 from lamina_core.triage.records import Triage
 
 _CHAIN = 100  # replays of replays that one success closes

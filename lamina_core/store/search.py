@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from lamina_core.domain import Execution, Status
-from lamina_core.store import paths, tally, walks
+from lamina_core.store import paths, planning, tally, walks
 from lamina_core.store.criteria import COUNT_CAP, Count, Criteria, Cursor, Range
 from lamina_core.store.deadline import Deadline
 from lamina_core.store.executions import ROW, execution_from
@@ -44,7 +44,7 @@ def find_page(
     """Return a page: the newest rows, those after a cursor, or those just before one."""
     upwards = newer_than is not None
     rows = _range(criteria, above=newer_than, below=None if upwards else older_than)
-    path = paths.find_path(connection, criteria, deadline)
+    path = planning.find_path(connection, criteria, deadline)
     found = walks.walk(connection, path, rows, limit + 1, deadline, upwards=upwards)
     places = found.places[:limit]
     known = find_by_ids(connection, [place.id for place in places])
@@ -74,7 +74,7 @@ def find_by_ids(connection: sa.Connection, ids: Sequence[int]) -> dict[int, Exec
 def find_ids(connection: sa.Connection, criteria: Criteria, until: datetime, limit: int) -> list[tuple[int, Status]]:
     """Return executions that match and were started by an instant, newest first, each with its status."""
     rows = _range(criteria, above=None, below=Cursor(until, _LAST_ID))
-    found = walks.walk(connection, paths.find_path(connection, criteria, None), rows, limit, None)
+    found = walks.walk(connection, planning.find_path(connection, criteria, None), rows, limit, None)
     ids = [place.id for place in found.places]
     wanted = sa.select(col(ExecutionTable.id), col(ExecutionTable.status)).where(col(ExecutionTable.id).in_(ids))
     known = {row.id: read_status(row.status) for row in connection.execute(wanted)}
@@ -92,7 +92,7 @@ def count(
 ) -> Count:
     """Return how many executions match: exact where the tally knows, else counted no further than COUNT_CAP."""
     if criteria.is_tallied and newer_than is None:
-        numbers = tally.count_by_status(connection, paths.cells_of(criteria))
+        numbers = tally.count_by_status(connection, paths.cells(criteria))
         wanted = {str(status) for status in criteria.statuses or numbers}
         return Count(sum(number for status, number in numbers.items() if status in wanted), capped=False)
     found = _count_each(connection, criteria, _range(criteria, above=newer_than, below=None), deadline)
@@ -106,7 +106,7 @@ def count_by_status(
     """Return a count for every status, zeros too, following every part of the criteria but the statuses."""
     criteria = replace(criteria, statuses=frozenset())
     if criteria.is_tallied:
-        numbers = tally.count_by_status(connection, paths.cells_of(criteria))
+        numbers = tally.count_by_status(connection, paths.cells(criteria))
         return _by_status(numbers, lambda _: False)
     return _count_each(connection, criteria, _range(criteria, None, None), deadline)
 
@@ -116,7 +116,7 @@ def _count_each(
 ) -> dict[Status, Count]:
     if criteria == Criteria(since=criteria.since):
         criteria = replace(criteria, statuses=frozenset(Status))  # each has a range of its own in an index
-    path = paths.find_path(connection, criteria, deadline)
+    path = planning.find_path(connection, criteria, deadline)
     if path.is_direct and all(branch.status for branch in path.branches):
         counted = walks.count_branches(connection, path, rows, COUNT_CAP + 1)
         numbers = {status: min(number, COUNT_CAP) for status, number in counted.items()}

@@ -1,68 +1,20 @@
 """The tables. Lists read the narrow `execution` row and never touch JSON; what is wide lies beside it."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
 
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """An instant: refuses naive values, and gives aware UTC back on every database."""
-
-    impl = sa.DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002
-        """Return the instant in UTC for the database."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("an instant without a zone cannot be stored")
-        return value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002
-        """Return the database's instant as aware UTC; SQLite gives it back without a zone."""
-        return value and (value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC))
-
-
-def _instant(*, nullable: bool = False) -> Any:
-    return Field(sa_type=UtcDateTime, nullable=nullable)
-
-
-def _document(*, nullable: bool = False) -> Any:
-    return Field(sa_type=sa.JSON(none_as_null=True), nullable=nullable)
-
-
-def _name(*, unique: bool = False) -> Any:
-    """A text that is looked for by how it begins: in the order of its characters, whatever the database's language."""
-    text = sa.String().with_variant(sa.String(collation="C"), "postgresql")
-    return Field(default=None, sa_column=sa.Column(text, unique=unique, nullable=True))
-
-
-def _partial_index(name: str, *columns: str, where: str | None = None) -> sa.Index:
-    """An index of the rows that have a value in a column, the only one unless it is named."""
-    present = sa.text(f"{where or columns[0]} IS NOT NULL")
-    return sa.Index(name, *columns, sqlite_where=present, postgresql_where=present)
-
-
-def _row_id() -> Any:
-    # SQLite counts rows up only for a column that is called exactly INTEGER.
-    key = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-    return Field(default=None, sa_column=sa.Column(key, primary_key=True, autoincrement=True))
-
-
-def _reference(target: str, *, primary_key: bool = False, nullable: bool = True) -> Any:
-    return Field(
-        default=None,
-        sa_column=sa.Column(
-            sa.BigInteger(),
-            sa.ForeignKey(target),
-            primary_key=primary_key,
-            nullable=nullable and not primary_key,
-        ),
-    )
+from lamina_core.store.columns import (
+    UtcDateTime,
+    document_column,
+    id_column,
+    instant_column,
+    name_column,
+    partial_index,
+    reference_column,
+)
 
 
 class ExecutionTable(SQLModel, table=True):
@@ -70,8 +22,8 @@ class ExecutionTable(SQLModel, table=True):
 
     __tablename__ = "execution"
 
-    id: int = _row_id()
-    execution_id: str | None = _name(unique=True)
+    id: int = id_column()
+    execution_id: str | None = name_column(unique=True)
     app_id: str
     app_name: str
     status: str
@@ -79,21 +31,21 @@ class ExecutionTable(SQLModel, table=True):
     kind: str
     generation: str
     error_message: str | None
-    created_at: datetime = _instant()
-    started_at: datetime | None = _instant(nullable=True)
-    completed_at: datetime | None = _instant(nullable=True)
+    created_at: datetime = instant_column()
+    started_at: datetime | None = instant_column(nullable=True)
+    completed_at: datetime | None = instant_column(nullable=True)
     duration: int | None  # milliseconds from `created_at` to `completed_at`
-    updated_at: datetime = _instant()
-    reported_as_of: datetime | None = _instant(nullable=True)  # begin of the read that the status comes from
-    delivered_at: datetime | None = _instant(nullable=True)  # receipt of the delivery that says what is known
-    confirm_from: datetime | None = _instant(nullable=True)  # a read that begins later settles a disagreement
+    updated_at: datetime = instant_column()
+    reported_as_of: datetime | None = instant_column(nullable=True)  # begin of the read that the status comes from
+    delivered_at: datetime | None = instant_column(nullable=True)  # receipt of the delivery that says what is known
+    confirm_from: datetime | None = instant_column(nullable=True)  # a read that begins later settles a disagreement
     missing_count: int = Field(sa_column_kwargs={"server_default": "0"})
-    next_poll_at: datetime | None = _instant(nullable=True)
-    last_poll_at: datetime | None = _instant(nullable=True)
+    next_poll_at: datetime | None = instant_column(nullable=True)
+    last_poll_at: datetime | None = instant_column(nullable=True)
     poll_count: int = Field(sa_column_kwargs={"server_default": "0"})
     poll_error: str | None
     origin: str
-    replay_of: int | None = _reference("execution.id")
+    replay_of: int | None = reference_column("execution.id")
     started_by: str
     webhook_expected: bool
     reference: str | None  # the customer's own number of an order or a ticket
@@ -104,9 +56,9 @@ class ExecutionTable(SQLModel, table=True):
         sa.Index("execution_status", "status", "created_at", "id", "origin", "started_by"),
         sa.Index("execution_app_status", "app_id", "status", "created_at", "id", "origin", "started_by"),
         sa.Index("execution_starter", "started_by", "created_at", "id", "origin", "app_id", "status"),
-        _partial_index("execution_duration", "app_id", "status", "duration", "created_at", "id", where="duration"),
-        _partial_index("execution_due", "next_poll_at"),
-        _partial_index("execution_replays", "replay_of"),
+        partial_index("execution_duration", "app_id", "status", "duration", "created_at", "id", where="duration"),
+        partial_index("execution_due", "next_poll_at"),
+        partial_index("execution_replays", "replay_of"),
     )
 
 
@@ -115,13 +67,13 @@ class PayloadTable(SQLModel, table=True):
 
     __tablename__ = "execution_payload"
 
-    execution: int = _reference("execution.id", primary_key=True)
+    execution: int = reference_column("execution.id", primary_key=True)
     start_token: str | None = Field(default=None, unique=True)
-    inputs: dict[str, Any] | None = _document(nullable=True)  # null: started by others, and not known here
-    chosen_outputs: list[str] | None = _document(nullable=True)
-    outputs: list[dict[str, Any]] | None = _document(nullable=True)
-    last_report: dict[str, Any] | None = _document(nullable=True)
-    problems: list[dict[str, Any]] | None = _document(nullable=True)  # why Lamina refused the start
+    inputs: dict[str, Any] | None = document_column(nullable=True)  # null: started by others, and not known here
+    chosen_outputs: list[str] | None = document_column(nullable=True)
+    outputs: list[dict[str, Any]] | None = document_column(nullable=True)
+    last_report: dict[str, Any] | None = document_column(nullable=True)
+    problems: list[dict[str, Any]] | None = document_column(nullable=True)  # why Lamina refused the start
 
 
 class TextTable(SQLModel, table=True):
@@ -132,11 +84,11 @@ class TextTable(SQLModel, table=True):
 
     __tablename__ = "execution_text"
 
-    execution: int = _reference("execution.id", primary_key=True)
-    reference: str | None = _name()
+    execution: int = reference_column("execution.id", primary_key=True)
+    reference: str | None = name_column()
     error: str | None
 
-    __table_args__ = (_partial_index("execution_text_reference", "reference"),)
+    __table_args__ = (partial_index("execution_text_reference", "reference"),)
 
 
 class TallyTable(SQLModel, table=True):
@@ -161,7 +113,7 @@ class TallyChangeTable(SQLModel, table=True):
 
     __tablename__ = "tally_change"
 
-    id: int = _row_id()
+    id: int = id_column()
     app_id: str
     status: str
     origin: str
@@ -174,26 +126,26 @@ class DeliveryTable(SQLModel, table=True):
 
     __tablename__ = "delivery"
 
-    id: int = _row_id()
-    received_at: datetime = _instant()
+    id: int = id_column()
+    received_at: datetime = instant_column()
     verdict: str
     reason: str | None
     answered: int
     request_id: str | None = Field(index=True)
     key_id: str | None
-    headers: dict[str, str] = _document()
+    headers: dict[str, str] = document_column()
     body: bytes
     body_size: int
     content_hash: str
     start_token: str | None
-    execution: int | None = _reference("execution.id")
-    duplicate_of: int | None = _reference("delivery.id")
+    execution: int | None = reference_column("execution.id")
+    duplicate_of: int | None = reference_column("delivery.id")
 
     __table_args__ = (
         sa.Index("delivery_newest", "received_at", "id"),
         sa.Index("delivery_verdict", "verdict", "id"),
         sa.Index("delivery_execution", "execution", "id"),
-        _partial_index("delivery_copies", "duplicate_of"),
+        partial_index("delivery_copies", "duplicate_of"),
         sa.Index(
             "delivery_unclaimed",
             "id",
@@ -208,12 +160,12 @@ class EventTable(SQLModel, table=True):
 
     __tablename__ = "event"
 
-    id: int = _row_id()
-    execution: int | None = _reference("execution.id")
-    at: datetime = _instant()
+    id: int = id_column()
+    execution: int | None = reference_column("execution.id")
+    at: datetime = instant_column()
     kind: str
     actor: str
-    detail: dict[str, Any] = _document()
+    detail: dict[str, Any] = document_column()
 
     __table_args__ = (sa.Index("event_execution", "execution", "id"),)
 
@@ -225,8 +177,8 @@ class AppTable(SQLModel, table=True):
 
     app_id: str = Field(primary_key=True)
     position: int | None
-    document: dict[str, Any] = _document()
-    fetched_at: datetime = _instant()
+    document: dict[str, Any] = document_column()
+    fetched_at: datetime = instant_column()
 
 
 class AppKindTable(SQLModel, table=True):
@@ -245,8 +197,8 @@ class LeaseTable(SQLModel, table=True):
 
     name: str = Field(primary_key=True)
     holder: str
-    heartbeat_at: datetime = _instant()
-    expires_at: datetime = _instant()
+    heartbeat_at: datetime = instant_column()
+    expires_at: datetime = instant_column()
 
 
 class NoteTable(SQLModel, table=True):
@@ -255,8 +207,8 @@ class NoteTable(SQLModel, table=True):
     __tablename__ = "note"
 
     name: str = Field(primary_key=True)
-    document: dict[str, Any] = _document()
-    updated_at: datetime = _instant()
+    document: dict[str, Any] = document_column()
+    updated_at: datetime = instant_column()
 
 
 class FailureTable(SQLModel, table=True):
@@ -264,25 +216,25 @@ class FailureTable(SQLModel, table=True):
 
     __tablename__ = "failure"
 
-    execution: int = _reference("execution.id", primary_key=True)
+    execution: int = reference_column("execution.id", primary_key=True)
     fingerprint: str
-    failed_at: datetime = _instant()
+    failed_at: datetime = instant_column()
     triage: str
     triage_by: str | None  # an operator
-    triage_at: datetime | None = _instant(nullable=True)
-    resolved_by: int | None = _reference("execution.id")  # the replay that succeeded
+    triage_at: datetime | None = instant_column(nullable=True)
+    resolved_by: int | None = reference_column("execution.id")  # the replay that succeeded
     assignee: str | None
     ticket: str | None
     # The execution's own, which the database keeps in step with it, so that lists by triage need no look at it.
     app_id: str | None
     status: str | None
-    created_at: datetime | None = _instant(nullable=True)
+    created_at: datetime | None = instant_column(nullable=True)
 
     __table_args__ = (
         sa.Index("failure_group_members", "fingerprint", "triage", "failed_at", "execution"),
         sa.Index("failure_triage", "triage", "failed_at", "execution"),
         sa.Index("failure_newest", "triage", "created_at", "execution", "app_id", "status"),
-        _partial_index("failure_resolved_by", "resolved_by"),
+        partial_index("failure_resolved_by", "resolved_by"),
     )
 
 
@@ -297,16 +249,16 @@ class FailureGroupTable(SQLModel, table=True):
     error_class: str
     title: str
     sample: str | None  # the newest error as Lamina gave it
-    first_seen: datetime = _instant()
-    last_seen: datetime = _instant()
+    first_seen: datetime = instant_column()
+    last_seen: datetime = instant_column()
     number: int
     open_number: int
     state: str
     state_by: str | None
-    state_at: datetime | None = _instant(nullable=True)
-    ignored_until: datetime | None = _instant(nullable=True)
+    state_at: datetime | None = instant_column(nullable=True)
+    ignored_until: datetime | None = instant_column(nullable=True)
     ignored_limit: int | None  # failures at which it is shown again
-    reopened_at: datetime | None = _instant(nullable=True)
+    reopened_at: datetime | None = instant_column(nullable=True)
 
 
 class FailureHourTable(SQLModel, table=True):
@@ -326,14 +278,14 @@ class AdviceRuleTable(SQLModel, table=True):
 
     __tablename__ = "advice_rule"
 
-    id: int = _row_id()
+    id: int = id_column()
     app_id: str | None
     text: str
     failure_class: str
     action: str
     sentence: str
     added_by: str
-    added_at: datetime = _instant()
+    added_at: datetime = instant_column()
 
 
 class BulkTable(SQLModel, table=True):
@@ -341,21 +293,21 @@ class BulkTable(SQLModel, table=True):
 
     __tablename__ = "bulk"
 
-    id: int = _row_id()
+    id: int = id_column()
     kind: str
     state: str
     chosen_as: str  # in people's words: ticked rows, a group, a filter
-    chosen_at: datetime = _instant()
+    chosen_at: datetime = instant_column()
     created_by: str
     reason: str
-    patch: dict[str, Any] | None = _document(nullable=True)
+    patch: dict[str, Any] | None = document_column(nullable=True)
     canaries: int
     per_minute: int
     checked: int  # items before this place, whose ends an operator has seen by resuming, stop it no more
     changed_by: str | None  # who paused, resumed or aborted it last
     stopped_because: str | None
-    updated_at: datetime = _instant()
-    next_at: datetime | None = _instant(nullable=True)  # before which nothing more is sent
+    updated_at: datetime = instant_column()
+    next_at: datetime | None = instant_column(nullable=True)  # before which nothing more is sent
 
 
 class BulkItemTable(SQLModel, table=True):
@@ -363,18 +315,18 @@ class BulkItemTable(SQLModel, table=True):
 
     __tablename__ = "bulk_item"
 
-    bulk: int = _reference("bulk.id", primary_key=True)
+    bulk: int = reference_column("bulk.id", primary_key=True)
     position: int = Field(primary_key=True)
-    execution: int = _reference("execution.id", nullable=False)
+    execution: int = reference_column("execution.id", nullable=False)
     state: str
     token: str | None
-    replay: int | None = _reference("execution.id")
+    replay: int | None = reference_column("execution.id")
     problem: str | None
 
     __table_args__ = (
         sa.Index("bulk_item_state", "bulk", "state", "position"),
         sa.Index("bulk_item_execution", "execution"),
-        _partial_index("bulk_item_replay", "replay"),
+        partial_index("bulk_item_replay", "replay"),
     )
 
 
@@ -383,9 +335,9 @@ class SavedWebhookTable(SQLModel, table=True):
 
     __tablename__ = "saved_webhook"
 
-    id: int = _row_id()
+    id: int = id_column()
     token: str = Field(unique=True)
-    saved_at: datetime = _instant()
+    saved_at: datetime = instant_column()
     saved_by: str
     title: str
     note: str
@@ -393,9 +345,9 @@ class SavedWebhookTable(SQLModel, table=True):
     timestamp: str | None
     request_id: str | None
     user_id: str | None
-    headers: list[list[str]] = _document()  # names and values, in their order
+    headers: list[list[str]] = document_column()  # names and values, in their order
     body: bytes
     exact: bool
     source: str  # what it was read from, in people's words
-    received_at: datetime | None = _instant(nullable=True)
-    keys: dict[str, Any] = _document()  # public ones alone
+    received_at: datetime | None = instant_column(nullable=True)
+    keys: dict[str, Any] = document_column()  # public ones alone

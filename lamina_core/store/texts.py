@@ -22,7 +22,7 @@ _WORD = re.compile(r"[^\W_]+")
 
 def find_candidates(text: str, scope: Scope, *, is_sqlite: bool) -> Sequence[sa.Select[int]]:
     """Return what gives the ids of all executions that match, by an index each; nothing where no index can."""
-    if scope is Scope.INPUTS and _WORD.search(text):
+    if has_words(text, scope):
         return [_by_words(text, is_sqlite=is_sqlite)]
     if scope in {Scope.INPUTS, Scope.INSIDE}:
         return []
@@ -69,13 +69,18 @@ def _quote(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'
 
 
-def check_rows(text: str, scope: Scope, among: Span, *, is_sqlite: bool) -> sa.ColumnElement[bool]:
-    """Return the condition on an execution for a text that no index knows, or that too many have.
+def has_words(text: str, scope: Scope) -> bool:
+    """Say whether the index over words has anything to look for."""
+    return scope is Scope.INPUTS and _WORD.search(text) is not None
 
-    `among` are the least and the greatest id that the rows in question may have.
-    """
-    if scope is Scope.INPUTS and _WORD.search(text):
-        return col(ExecutionTable.id).in_(_by_words(text, is_sqlite=is_sqlite, among=among))
+
+def find_words(text: str, among: Span, *, is_sqlite: bool) -> sa.ColumnElement[bool]:
+    """Return the condition on an execution that its inputs have the words, for executions with ids of this span."""
+    return col(ExecutionTable.id).in_(_by_words(text, is_sqlite=is_sqlite, among=among))
+
+
+def check_row(text: str, scope: Scope) -> sa.ColumnElement[bool]:
+    """Return the condition on an execution for a text that no index knows, or that too many have."""
     if scope in {Scope.INPUTS, Scope.INSIDE}:
         inputs = sa.cast(col(PayloadTable.inputs), sa.Text())
         # Stored as JSON, and found as such: what is no ASCII is escaped there.

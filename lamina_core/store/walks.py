@@ -9,11 +9,12 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from lamina_core import errors
+from lamina_core.store.columns import UtcDateTime
 from lamina_core.store.criteria import Cursor, Range
 from lamina_core.store.deadline import Deadline
 from lamina_core.store.hints import Aside
 from lamina_core.store.paths import Branch, Path
-from lamina_core.store.tables import ExecutionTable, FailureTable, UtcDateTime
+from lamina_core.store.tables import ExecutionTable, FailureTable
 
 FIRST_WINDOW = 1_000  # rows of each branch
 _LARGEST_WINDOW = 16_000
@@ -156,12 +157,12 @@ def _matching(connection: sa.Connection, path: Path, branch: Branch, rows: Range
     if path.joined:
         wanted = wanted.join(ExecutionTable, col(ExecutionTable.id) == col(FailureTable.execution))
     wanted = wanted.where(*path.beside)
-    if path.text is None:
+    if path.words is None:
         return wanted
     row_id = path.place[1]
     ends = _within(path, branch, rows).with_only_columns(sa.func.min(row_id), sa.func.max(row_id))
     least, greatest = connection.execute(ends).one()
-    return wanted.where(path.text((least or 0, greatest or 0)))
+    return wanted.where(path.words((least or 0, greatest or 0)))
 
 
 def _within(path: Path, branch: Branch, rows: Range) -> sa.Select[Any]:

@@ -12,7 +12,7 @@ from sqlmodel import SQLModel
 
 from lamina_core import errors
 from lamina_core.store import engine, notes, tables
-from lamina_core.store.tables import UtcDateTime
+from lamina_core.store.columns import UtcDateTime
 
 TEXT_INDEXES = ("error_index", "inputs_index")
 

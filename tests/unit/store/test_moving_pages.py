@@ -18,7 +18,7 @@ from lamina_core import errors
 from lamina_core.clock import SystemClock
 from lamina_core.domain import Status
 from lamina_core.store import deadline as deadlines
-from lamina_core.store import paths, purge, search, walks
+from lamina_core.store import planning, purge, search, walks, ways
 from lamina_core.store.criteria import Criteria, Cursor, Scope
 from lamina_core.store.deadline import Deadline
 from lamina_core.store.tables import ExecutionTable, FailureTable, PayloadTable
@@ -139,13 +139,16 @@ def tight(monkeypatch):
 
     def tightening(window: int, few: int) -> None:
         monkeypatch.setattr(walks, "FIRST_WINDOW", window)
-        monkeypatch.setattr(deadlines, "_STEPS", 50)  # so that it strikes within small statements too
-        monkeypatch.setattr(paths, "FEW", few)
+        monkeypatch.setattr(deadlines, "_STEPS", 5)  # so that it strikes within small statements too
+        monkeypatch.setattr(planning, "FEW", few)
+        monkeypatch.setattr(ways, "_SMALL_COST", float(few))
 
     return tightening
 
 
-def pages(engines, view: Criteria, limit: int, clock: Clock | None, *, upwards: bool) -> Iterator[tuple[int, ...]]:
+def pages(
+    engines, view: Criteria, limit: int, clock: SystemClock | None, *, upwards: bool
+) -> Iterator[tuple[int, ...]]:
     """Page through a list from one end, going on from where a page's time was over."""
     place = Cursor(T0 - EVER, 0) if upwards else Cursor(T0 + EVER, 0)
     for _ in range(500):
@@ -218,6 +221,28 @@ def test_a_walk_whose_time_is_over_ends_after_its_first_window_and_says_so(engin
         assert (count.number, count.capped) == (0, True)
         whole = search.find_page(connection, sought, 3, deadline=Deadline.after(clock, 1))
         assert (whole.rows, whole.has_older, whole.reached) == ((), False, None)
+
+
+class StrikingClock(SystemClock):
+    """One on which a second passes at each so-manieth look."""
+
+    def __init__(self, looks: int) -> None:
+        self._every = looks
+        self._looks = 0
+
+    def monotonic(self) -> float:
+        self._looks += 1
+        return float(self._looks // self._every)
+
+
+@pytest.mark.parametrize("upwards", [False, True])
+def test_wherever_the_deadline_strikes_nothing_is_passed_over(sqlite_engines, sqlite_writer, add_to, tight, upwards):
+    ids = add_to(sqlite_writer, *[{"second": second, "error_message": "no"} for second in range(30)])
+    tight(4, 0)
+    short = Criteria(text="no", scope=Scope.ERROR)  # too short for an index
+    for looks in range(2, 40):
+        found = pages(sqlite_engines, short, 50, StrikingClock(looks), upwards=upwards)
+        assert [row_id for page in found for row_id in page] == (ids if upwards else ids[::-1]), looks
 
 
 ENDLESS = """

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from lamina_core.domain import MAY_HAVE_FAILED, Origin, Status
-from lamina_core.store import paths, search, tally, walks
+from lamina_core.store import planning, search, tally, walks
 from lamina_core.store.criteria import Criteria, Cursor, Scope
 from lamina_core.store.tables import ExecutionTable, FailureTable, PayloadTable
 from lamina_core.triage.records import Triage
@@ -138,7 +138,7 @@ def tight(monkeypatch):
 
     def tightening(window: int, few: int) -> None:
         monkeypatch.setattr(walks, "FIRST_WINDOW", window)
-        monkeypatch.setattr(paths, "FEW", few)
+        monkeypatch.setattr(planning, "FEW", few)
 
     return tightening
 
