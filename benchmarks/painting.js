@@ -5,7 +5,6 @@ const small = document.createElement("canvas");
 [small.width, small.height] = [240, 160];
 const pen = small.getContext("2d", { willReadFrequently: true });
 function look() {
-  // The table that was there before is drawn paler while a new one is awaited: only a whole one counts.
   const canvas = document.querySelector('[data-testid="stDataFrame"] canvas');
   let mark = null;
   if (canvas && canvas.width > 0) {
