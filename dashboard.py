@@ -81,6 +81,7 @@ async def lifespan(app: st.App) -> AsyncGenerator[dict[str, Any]]:  # noqa: ARG0
             os._exit(1)  # an exception would come out as pages of the server's own traceback
     logs.set_up(runtime.current().settings.secrets)  # again: Streamlit has set up its own meanwhile
     warm_imports()
+    runtime.current().warm()
     runtime.settle_memory()
     try:
         yield {}

@@ -25,6 +25,8 @@ from lamina_core.domain import Generation
 from lamina_core.exporting import Exporting
 from lamina_core.ingest import Ingest
 from lamina_core.insights.probes import Probes
+from lamina_core.insights.sharing import Sharing
+from lamina_core.insights.warming import warm_lists
 from lamina_core.operations import Operations
 from lamina_core.polling.budget import Budget
 from lamina_core.polling.poller import Chore, Poller
@@ -77,6 +79,7 @@ class Runtime:
     ingest: Ingest
     exporting: Exporting
     probes: Probes
+    sharing: Sharing
     operations: Operations
     triage: TriageDesk
     bulks: BulkDesk
@@ -128,6 +131,13 @@ class Runtime:
     def learn_address(self, address: str) -> None:
         """Take note of our own address, which only a bound socket knows."""
         self.own_address = self.own_address or address
+
+    def warm(self) -> None:
+        """Do once, before anybody waits for it, what the first of each kind of page would wait for."""
+        try:
+            warm_lists(self.engines, self.clock)
+        except errors.StoreError as error:
+            log.warning("lists could not be read at the start: %s", error)
 
     def start(self) -> None:
         """Start the sandbox, where there is none elsewhere, the poller and the bulk operations.
@@ -229,6 +239,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Runtime:
         ingest=Ingest(writer, settings.ingest_token, settings.generation, clock),
         exporting=Exporting(engines, writer, clock, rng),
         probes=Probes(engines, writer, budget, clock),
+        sharing=Sharing(clock),
         operations=operations,
         triage=TriageDesk(engines, writer, clock),
         bulks=BulkDesk(engines, writer, operations, clock, rng),

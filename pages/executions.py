@@ -77,7 +77,8 @@ def show_live_rows() -> None:
     if ExecutionFilter.from_params(st.query_params.to_dict()) != wanted:
         st.rerun(scope="app")
     with shown():
-        changes = listing.read_changes(engines, wanted, first.rows, parts.clock)
+        key = (wanted, *(row.id for row in first.rows))
+        changes = frame.read_shared(key, lambda: listing.read_changes(engines, wanted, first.rows, parts.clock))
         with st.container(horizontal=True):
             execution_filters.show_statuses(wanted, changes.counts, take_filters)
             if changes.newer.number and wanted.older_than is None and wanted.newer_than is None:

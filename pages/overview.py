@@ -148,10 +148,11 @@ def show_beginning() -> None:
 def show_overview() -> None:
     with shown():
         state = frame.read_health()
-        found = failures.read_open(parts.engines, state.as_of, _ROWS)
+        found = frame.read_shared("open failures", lambda: failures.read_open(parts.engines, state.as_of, _ROWS))
         show_numbers(state, found.number)
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.caption(describe_working(state, health.read_latencies(parts.engines)), width="content")
+            latencies = frame.read_shared("latencies", lambda: health.read_latencies(parts.engines))
+            st.caption(describe_working(state, latencies), width="content")
             show_webhooks(state)
         show_unsettled(found, state)
         show_failures(found, state)

@@ -17,7 +17,7 @@ from lamina_core.store.tables import TallyChangeTable, TallyTable
 
 FOLDED = 5_000  # rows that one call of `fold` adds up: a few milliseconds of the writer
 
-_BY_OPERATORS = (Origin.FORM, Origin.REPLAY, Origin.BULK)
+BY_OPERATORS = frozenset({Origin.FORM, Origin.REPLAY, Origin.BULK})
 _CELL = ("app_id", "status", "origin", "started_by")
 _CELL_AND_NUMBER = (*_CELL, "number")
 CELLS = sa.union_all(
@@ -59,14 +59,20 @@ def group(
     return {tuple(cell): (int(every), int(some)) for *cell, every, some in connection.execute(wanted)}
 
 
-def find_apps(connection: sa.Connection) -> list[str]:
-    """Return the apps that any execution is of."""
-    return list(connection.execute(sa.select(CELLS.c.app_id).distinct()).scalars())
+def find_apps(connection: sa.Connection) -> set[str]:
+    """Return the apps that any execution is of: from each to the next one in the index, and those not folded yet."""
+    app_id = col(TallyTable.app_id)
+    known = sa.select(sa.func.min(app_id).label("app_id")).cte("known", recursive=True)
+    following = sa.select(sa.func.min(app_id)).where(app_id > known.c.app_id).scalar_subquery()
+    known = known.union_all(sa.select(following).where(known.c.app_id.is_not(None)))
+    changed = sa.select(col(TallyChangeTable.app_id)).distinct()
+    found = connection.execute(sa.union_all(sa.select(known.c.app_id), changed)).scalars()
+    return {app_id for app_id in found if app_id is not None}
 
 
 def find_operators(connection: sa.Connection) -> list[str]:
     """Return who has started executions from here, in the order of the alphabet."""
-    wanted = sa.select(CELLS.c.started_by).where(CELLS.c.origin.in_(_BY_OPERATORS)).distinct()
+    wanted = sa.select(CELLS.c.started_by).where(CELLS.c.origin.in_(sorted(BY_OPERATORS))).distinct()
     return list(connection.execute(wanted.order_by(CELLS.c.started_by)).scalars())
 
 

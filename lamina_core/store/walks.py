@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -126,19 +127,27 @@ def _windows(connection: sa.Connection, path: Path, rows: Range, *, upwards: boo
 def _end(connection: sa.Connection, path: Path, rows: Range, size: int, *, upwards: bool) -> Cursor | None:
     """Return the place at which the first branch has had `size` rows of a range, None where none has as many."""
     ends = [
-        sa.select(_in_order(_within(path, branch, rows), upwards=upwards).offset(size - 1).limit(1).subquery())
+        connection.execute(_in_order(_within(path, branch, rows), upwards=upwards).offset(size - 1).limit(1)).first()
         for branch in path.branches
     ]
-    places = [Cursor(*row) for row in connection.execute(sa.union_all(*ends) if len(ends) > 1 else ends[0])]
     nearest = min if upwards else max
-    return nearest(places, key=lambda place: (place.created_at, place.id), default=None)
+    return nearest((Cursor(*end) for end in ends if end is not None), key=_order, default=None)
 
 
 def _places(connection: sa.Connection, path: Path, rows: Range, limit: int, *, upwards: bool) -> list[Cursor]:
-    branches: list[Any] = [_matching(connection, path, branch, rows) for branch in path.branches]
-    # Not sorted nor limited one by one: so the database merges them row by row, and ends when it has enough.
-    wanted = _in_order(sa.union_all(*branches) if len(branches) > 1 else branches[0], upwards=upwards)
-    return [Cursor(*row) for row in connection.execute(wanted.limit(limit))]
+    """Ask branch by branch: a statement over all would be another one for each number of them, and built anew."""
+    found = [
+        Cursor(*row)
+        for branch in path.branches
+        for row in connection.execute(
+            _in_order(_matching(connection, path, branch, rows), upwards=upwards).limit(limit)
+        )
+    ]
+    return sorted(found, key=_order, reverse=not upwards)[:limit]
+
+
+def _order(place: Cursor) -> tuple[datetime, int]:
+    return place.created_at, place.id
 
 
 def _numbers(connection: sa.Connection, path: Path, rows: Range) -> sa.Select[tuple[str, int]]:
@@ -176,7 +185,7 @@ def _within(path: Path, branch: Branch, rows: Range) -> sa.Select[Any]:
     return wanted
 
 
-def _in_order(wanted: Any, *, upwards: bool) -> Any:
+def _in_order(wanted: sa.Select[Any], *, upwards: bool) -> sa.Select[Any]:
     place = list(wanted.selected_columns)
     return wanted.order_by(*(place if upwards else [part.desc() for part in place]))
 

@@ -12,7 +12,7 @@ from sqlmodel import col
 
 from lamina_core.store import groups, tally
 from lamina_core.store.criteria import Criteria
-from lamina_core.store.paths import NOWHERE, Branch, Path, beside, cells
+from lamina_core.store.paths import NOWHERE, Branch, Condition, Path, beside, cells
 from lamina_core.store.tables import ExecutionTable, FailureTable
 from lamina_core.triage.records import Triage
 
@@ -48,7 +48,7 @@ def choose(connection: sa.Connection, criteria: Criteria) -> Path:
     ways: list[_Way] = []
     total = None
     if criteria.origins or criteria.operators:
-        starters = tally.group(connection, ("started_by",), cells(criteria), cells(criteria, {"operators"}))
+        starters = tally.group(connection, ("started_by",), cells(criteria), _started(criteria))
         total = sum(matching for _, matching in starters.values())
         if not total:
             return NOWHERE
@@ -73,6 +73,13 @@ def choose(connection: sa.Connection, criteria: Criteria) -> Path:
     if total and _is_known(criteria):
         return min(ways, key=lambda way: way.page_cost(total)).path
     return cheapest.path
+
+
+def _started(criteria: Criteria) -> list[Condition]:
+    """Return what the tally is to look at for the starters' rows: an operator's lie under several origins."""
+    by_operators = criteria.origins & tally.BY_OPERATORS
+    origins = criteria.origins | (tally.BY_OPERATORS if by_operators else frozenset())
+    return cells(replace(criteria, origins=origins), {"origins", "operators"})
 
 
 def _is_known(criteria: Criteria) -> bool:

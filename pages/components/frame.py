@@ -1,11 +1,12 @@
 """What stands around every screen: where we are, how fresh the data is, who acts, and what is wrong."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from functools import wraps
 from pathlib import Path
+from typing import TypeVar
 
 import streamlit as st
 
@@ -18,6 +19,8 @@ from pages.components import navigation
 from pages.components.messages import plain, shown
 
 _STYLE = Path(__file__).with_suffix(".css")
+T = TypeVar("T")
+
 _reading: ContextVar[list[Health] | None] = ContextVar("reading", default=None)
 
 REFRESH = 3.0  # seconds between two looks at the store while the screen is live
@@ -48,10 +51,18 @@ def read_health() -> Health:
     known = _reading.get()
     if known:
         return known[0]
-    state = health.read_health(runtime.current().engines, now())
+    state = read_shared("health", lambda: health.read_health(runtime.current().engines, now()))
     if known is not None:
         known.append(state)
     return state
+
+
+def read_shared(key: Hashable, read: Callable[[], T]) -> T:
+    """Return a reading that all operators share for a moment, where a part refreshes by itself.
+
+    A whole run reads for itself: somebody may just have changed what it shows.
+    """
+    return runtime.current().sharing.read(key, read) if _reading.get() is None else read()
 
 
 def refresh_interval() -> float | None:
