@@ -14,7 +14,7 @@ from lamina_core.store.deadline import Deadline
 from lamina_core.store.engine import Engines
 
 PAGE = 50  # rows
-_PAGE_TIME, _CHANGES_TIME = 0.08, 0.04  # seconds after which what was found until then is shown
+_PAGE_TIME, _CHANGES_TIME = 0.07, 0.04  # seconds after which what was found until then is shown
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ class ExecutionTable(SQLModel, table=True):
 
     # Eight with the unique one. What follows `id` in them is there to be looked at without the row.
     __table_args__ = (
-        sa.Index("execution_newest", "created_at", "id"),
+        sa.Index("execution_newest", "created_at", "id", "origin", "started_by", "app_id"),
         sa.Index("execution_status", "status", "created_at", "id", "origin", "started_by"),
         sa.Index("execution_app_status", "app_id", "status", "created_at", "id", "origin", "started_by"),
         sa.Index("execution_starter", "started_by", "created_at", "id", "origin", "app_id", "status"),

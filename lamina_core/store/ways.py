@@ -4,20 +4,21 @@ The choice rests on numbers that are kept right, never on the statistics of the 
 on SQLite every index but the chosen one is ruled out.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 from sqlmodel import col
 
+from lamina_core.domain import Origin
 from lamina_core.store import groups, tally
 from lamina_core.store.criteria import Criteria
-from lamina_core.store.paths import NOWHERE, Branch, Condition, Path, beside, cells
+from lamina_core.store.paths import NOWHERE, Branch, Path, beside, cells
 from lamina_core.store.tables import ExecutionTable, FailureTable
 from lamina_core.triage.records import Triage
 
 _BRANCHES = 12  # that are gone without asking what else there is, where every row of theirs matches
-_BRANCH_COST, _ROW_COST, _LOOKUP_COST = 400.0, 0.15, 2.0  # microseconds; the last where the index does not say it all
+_BRANCH_COST, _ROW_COST, _LOOKUP_COST = 1_000.0, 0.15, 1.5  # microseconds; the last where the index does not say it all
 _SMALL_COST = 4_000.0  # microseconds of looking that are not worth being cut
 _PAGE = 50  # rows that are to be found, for the comparison of costs
 
@@ -48,11 +49,13 @@ def choose(connection: sa.Connection, criteria: Criteria) -> Path:
     ways: list[_Way] = []
     total = None
     if criteria.origins or criteria.operators:
-        starters = tally.group(connection, ("started_by",), cells(criteria), _started(criteria))
+        starters = tally.group(connection, ("started_by",), [], cells(criteria))
         total = sum(matching for _, matching in starters.values())
         if not total:
             return NOWHERE
-        ways = [_by_newest(connection, criteria), _by_starter(criteria, starters)]
+        ways = [_by_newest(connection, criteria)]
+        if len(starters) <= _BRANCHES:
+            ways.append(_by_starter(connection, criteria, sorted(name for (name,) in starters)))
     if criteria.app_ids:
         ways.append(_by_app(connection, criteria))
     elif criteria.statuses:
@@ -75,13 +78,6 @@ def choose(connection: sa.Connection, criteria: Criteria) -> Path:
     return cheapest.path
 
 
-def _started(criteria: Criteria) -> list[Condition]:
-    """Return what the tally is to look at for the starters' rows: an operator's lie under several origins."""
-    by_operators = criteria.origins & tally.BY_OPERATORS
-    origins = criteria.origins | (tally.BY_OPERATORS if by_operators else frozenset())
-    return cells(replace(criteria, origins=origins), {"origins", "operators"})
-
-
 def _is_known(criteria: Criteria) -> bool:
     return replace(criteria, since=None).is_tallied
 
@@ -89,14 +85,20 @@ def _is_known(criteria: Criteria) -> bool:
 def _by_newest(connection: sa.Connection, criteria: Criteria) -> _Way:
     """Take the greatest id for the number of rows: never too small, and read at once."""
     rows = connection.execute(sa.select(sa.func.max(col(ExecutionTable.id)))).scalar_one()
-    return _Way(Path(beside=beside(criteria)), Branch(), int(rows or 0), _LOOKUP_COST)
+    cost = _LOOKUP_COST if criteria.statuses else _row_cost(criteria)  # the index does not follow statuses
+    return _Way(Path(beside=beside(criteria)), Branch(), int(rows or 0), cost)
 
 
-def _by_starter(criteria: Criteria, starters: Mapping[tuple[str, ...], tuple[int, int]]) -> _Way:
-    branches = [Branch((col(ExecutionTable.started_by) == name,)) for (name,) in sorted(starters)]
-    path = Path(tuple(branches), beside(criteria, but={"operators"}))
-    whole = Branch((col(ExecutionTable.started_by).in_(sorted(name for (name,) in starters)),))
-    return _Way(path, whole, sum(rows for rows, _ in starters.values()), _row_cost(criteria))
+def _by_starter(connection: sa.Connection, criteria: Criteria, starters: Sequence[str]) -> _Way:
+    """Count the rows of all their origins: an operator's lie under several."""
+    started_by = col(ExecutionTable.started_by)
+    path = Path(
+        tuple(Branch((started_by == name,)) for name in starters),
+        beside(criteria, but={"operators"}),
+    )
+    within = [tally.CELLS.c.origin.in_(sorted(Origin)), tally.CELLS.c.started_by.in_(starters)]
+    rows = sum(tally.count_by_status(connection, within).values())
+    return _Way(path, Branch((started_by.in_(starters),)), rows, _row_cost(criteria))
 
 
 def _row_cost(criteria: Criteria) -> float:

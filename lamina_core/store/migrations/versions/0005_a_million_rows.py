@@ -55,11 +55,18 @@ def _make_tables() -> None:
     for column in ("app_id", "status"):
         op.add_column("failure", sa.Column(column, sa.String(), nullable=True))
     op.add_column("failure", sa.Column("created_at", sa.DateTime(timezone=True), nullable=True))
-    for index in ("execution_app", "execution_reference", "execution_status", "execution_app_status"):
-        op.drop_index(index, "execution")
+    for index in (
+        "execution_newest",
+        "execution_app",
+        "execution_reference",
+        "execution_status",
+        "execution_app_status",
+    ):
+        op.drop_index(f"execution_{index}", "execution")
     if op.get_bind().dialect.name == "postgresql":
         op.alter_column("execution", "execution_id", type_=sa.String(collation="C"))
     place = ["created_at", "id"]
+    op.create_index("execution_newest", "execution", [*place, "origin", "started_by", "app_id"])
     op.create_index("execution_status", "execution", ["status", *place, "origin", "started_by"])
     op.create_index("execution_app_status", "execution", ["app_id", "status", *place, "origin", "started_by"])
     op.create_index("execution_starter", "execution", ["started_by", *place, "origin", "app_id", "status"])
