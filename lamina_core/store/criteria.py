@@ -13,7 +13,7 @@ COUNT_CAP = 1_000  # a count that has to look at rows stops here, and is shown a
 class Scope(StrEnum):
     """Where a text is looked for."""
 
-    NAMES = "names"  # the beginning of Lamina's id or of a reference, or any part of an error
+    NAMES = "names"  # the beginning of Lamina's id, or any part of a reference or of an error
     ERROR = "error"  # any part of an error
     INPUTS = "inputs"  # whole words, URLs or file names in inputs
     INSIDE = "inside"  # any part of inputs: no index knows it, rows are looked through one by one

@@ -38,10 +38,12 @@ class _Index:
     table: str
     text: str
     column: str
+    into: str  # the index's own column
 
 
-_ERRORS = _Index("error_index", "execution_text", "error", "error")
-_INPUTS = _Index("inputs_index", "execution_payload", _WORDS, "inputs")
+_ERRORS = _Index("error_index", "execution_text", "error", "error", "error")
+_REFERENCES = _Index("reference_index", "execution_text", "reference", "reference", "reference")
+_INPUTS = _Index("inputs_index", "execution_payload", _WORDS, "inputs", "words")
 
 
 def _is_sqlite(connection: sa.Connection) -> bool:
@@ -78,7 +80,7 @@ def check_texts(connection: sa.Connection) -> Finding:
 
 
 def rebuild_texts(connection: sa.Connection) -> None:
-    """Write the texts that differ anew, and with them the index of errors.
+    """Write the texts that differ anew, and with them their indexes.
 
     Rows are changed before they go, for SQLite takes out of its index what a row says when it goes.
     """
@@ -96,11 +98,17 @@ def rebuild_texts(connection: sa.Connection) -> None:
         connection.exec_driver_sql(statement)
     if _is_sqlite(connection):
         rebuild_errors(connection)
+        rebuild_reference_texts(connection)
 
 
 def check_errors(connection: sa.Connection) -> Finding:
     """Look samples up in the index of errors."""
     return _check(connection, _ERRORS)
+
+
+def check_reference_texts(connection: sa.Connection) -> Finding:
+    """Look samples up in the index of references."""
+    return _check(connection, _REFERENCES)
 
 
 def check_inputs(connection: sa.Connection) -> Finding:
@@ -113,6 +121,11 @@ def rebuild_errors(connection: sa.Connection) -> None:
     _rebuild(connection, _ERRORS)
 
 
+def rebuild_reference_texts(connection: sa.Connection) -> None:
+    """Index all references anew."""
+    _rebuild(connection, _REFERENCES)
+
+
 def rebuild_inputs(connection: sa.Connection) -> None:
     """Index the words of all inputs anew; a minute for a million."""
     _rebuild(connection, _INPUTS)
@@ -123,9 +136,8 @@ def _rebuild(connection: sa.Connection, index: _Index) -> None:
         connection.exec_driver_sql(f"REINDEX INDEX {index.name}")
         return
     connection.exec_driver_sql(f"INSERT INTO {index.name} ({index.name}) VALUES ('delete-all')")
-    column = "error" if index is _ERRORS else "words"
     connection.exec_driver_sql(
-        f"INSERT INTO {index.name} (rowid, {column}) "
+        f"INSERT INTO {index.name} (rowid, {index.into}) "
         f"SELECT execution, {index.text} FROM {index.table} WHERE {index.column} IS NOT NULL"
     )
 

@@ -220,5 +220,6 @@ CHECKS = (
     Check("durations", check_durations, rebuild_durations),
     Check("texts", indexes.check_texts, indexes.rebuild_texts),
     Check("index of errors", indexes.check_errors, indexes.rebuild_errors),
+    Check("index of references", indexes.check_reference_texts, indexes.rebuild_reference_texts),
     Check("index of inputs", indexes.check_inputs, indexes.rebuild_inputs),
 )

@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 
 import sqlalchemy as sa
+from sqlalchemy.orm import Mapped
 from sqlmodel import col
 
 from lamina_core.store.criteria import Scope
@@ -28,23 +29,18 @@ def find_candidates(text: str, scope: Scope, *, is_sqlite: bool) -> Sequence[sa.
         return []
     if len(text) < _SHORTEST:
         return []  # an error may say it anywhere
-    return [*(_by_names(text) if scope is Scope.NAMES else ()), _by_error(text, is_sqlite=is_sqlite)]
+    error = _by_part("error_index", col(TextTable.error), text, is_sqlite=is_sqlite)
+    if scope is Scope.ERROR:
+        return [error]
+    execution_id = col(ExecutionTable.execution_id)
+    name = sa.select(col(ExecutionTable.id)).where(execution_id >= text, execution_id < text + _LAST)
+    return [name, _by_part("reference_index", col(TextTable.reference), text, is_sqlite=is_sqlite), error]
 
 
-def _by_names(text: str) -> list[sa.Select[int]]:
-    return [
-        sa.select(row_id).where(name >= text, name < text + _LAST)
-        for name, row_id in (
-            (col(ExecutionTable.execution_id), col(ExecutionTable.id)),
-            (col(TextTable.reference), col(TextTable.execution)),
-        )
-    ]
-
-
-def _by_error(text: str, *, is_sqlite: bool) -> sa.Select[int]:
+def _by_part(index: str, column: Mapped[str | None], text: str, *, is_sqlite: bool) -> sa.Select[int]:
     if is_sqlite:
-        return _match("error_index", _quote(text))
-    return sa.select(col(TextTable.execution)).where(col(TextTable.error).icontains(text, autoescape=True))
+        return _match(index, _quote(text))
+    return sa.select(col(TextTable.execution)).where(column.icontains(text, autoescape=True))
 
 
 def _by_words(text: str, *, is_sqlite: bool, among: Span | None = None) -> sa.Select[int]:
@@ -89,5 +85,5 @@ def check_row(text: str, scope: Scope) -> sa.ColumnElement[bool]:
     error = col(ExecutionTable.error_message).icontains(text, autoescape=True)
     if scope is Scope.ERROR:
         return error
-    names = (col(ExecutionTable.execution_id), col(ExecutionTable.reference))
-    return sa.or_(*(name.startswith(text, autoescape=True) for name in names), error)
+    name = col(ExecutionTable.execution_id).startswith(text, autoescape=True)
+    return sa.or_(name, col(ExecutionTable.reference).icontains(text, autoescape=True), error)

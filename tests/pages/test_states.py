@@ -71,7 +71,7 @@ def test_thousands_of_rows_are_shown_a_page_at_a_time(desk: Desk):
         "overview": "Open failures 0",
         "start": "Studio Product Shot",
         "failures": "No failure is open.",
-        "executions": "50 rows. Counts are exact, those with + stop counting there",
+        "executions": "50 rows. Counts are exact, those with + may be more",
         "deliveries": "No webhook has come",
         "webhook_debugger": "Every key is tried.",
         "execution": "many-01650",

@@ -14,7 +14,7 @@ from lamina_core import errors
 from lamina_core.store import engine, notes, tables
 from lamina_core.store.columns import UtcDateTime
 
-TEXT_INDEXES = ("error_index", "inputs_index")
+TEXT_INDEXES = ("error_index", "inputs_index", "reference_index")
 
 
 def empty(engines) -> None:

@@ -269,6 +269,7 @@ BY_STARTER, BY_TRIAGE, BY_DURATION = (
     "execution_duration(app_id, status)",
 )
 BY_ID, BY_REFERENCE = "sqlite_autoindex_execution_1()", "execution_text_reference()"
+REFERENCES = "reference_index()"
 ERRORS, WORDS, MEMBER = "error_index()", "inputs_index()", "sqlite_autoindex_failure_1(execution)"
 # A few failures at the end of a walk are all looked at for the least and the greatest of their ids.
 ENDS = "failure_triage(triage)"
@@ -331,8 +332,8 @@ SORTED_LISTS: dict[str, tuple[Criteria, tuple[str, ...]]] = {
     # Where it knows that there are but some thousand, SQLite may look at them all.
     "slower, of an origin": (Criteria(slower_than=SLOWER, origins=FORM), (BY_DURATION, "execution()")),
     "slower, of a triage": (Criteria(slower_than=SLOWER, triages=MENDED), (BY_DURATION, MEMBER)),
-    "an id": (Criteria(text="exec-04444"), (BY_ID, BY_REFERENCE, ERRORS)),
-    "a reference": (Criteria(text="order-4443"), (BY_REFERENCE, BY_ID, ERRORS)),
+    "an id": (Criteria(text="exec-04444"), (BY_ID, REFERENCES, ERRORS)),
+    "a reference": (Criteria(text="order-4443"), (REFERENCES, BY_ID, ERRORS)),
     "a rare error": (Criteria(text="no answer", **ERROR), (ERRORS,)),
     "a rare error of an app": (Criteria(text="no answer", **ERROR, app_ids=APP), (ERRORS,)),
     "a rare word": (Criteria(text="zebra", **INPUTS), (WORDS,)),
@@ -376,10 +377,11 @@ COUNTS = {
     "count, triage": Shape(_count("triage"), (BY_TRIAGE,)),
     "count, slow": Shape(_count("slow"), (NEWEST, BY_DURATION)),
     "count, slower": Shape(_count("slower"), (BY_DURATION,)),
-    "count, an id": Shape(_count("an id"), (BY_ID, BY_REFERENCE, ERRORS)),
+    "count, an id": Shape(_count("an id"), (BY_ID, REFERENCES, ERRORS)),
     "count, a rare word": Shape(_count("a rare word"), (WORDS,)),
     "count, words": Shape(_count("words"), (NEWEST, WORDS)),
-    "count, inside": Shape(_count("inside"), (NEWEST,)),
+    # Its window is a range of the instants, which statistics may have it seek starter by starter.
+    "count, inside": Shape(_count("inside"), (NEWEST, "execution_starter(ANY(started_by))")),
     "by status": Shape(_by_status("all")),
     "by status, lately": Shape(_by_status("lately"), (BY_STATUS,)),
     "by status, an app lately": Shape(_by_status("an app lately"), (BY_APP,)),
@@ -489,7 +491,7 @@ class Step:
         return f"{index}({', '.join(one or other for one, other in given)})"
 
 
-_BIG = "execution|execution_text|execution_payload|failure|failure_hour|delivery|event|error_index|inputs_index"
+_BIG = "execution|execution_text|execution_payload|failure|failure_hour|delivery|event|error_index|inputs_index|reference_index"
 _STEP = re.compile(
     rf"(?:SEARCH|SCAN) (?P<table>{_BIG})(?: VIRTUAL TABLE INDEX .*| USING (?:COVERING )?(?:INDEX (?P<index>\w+)"
     r"|(?P<key>INTEGER PRIMARY KEY))(?: \((?P<given>.*)\))?)?(?: LEFT-JOIN)?$"

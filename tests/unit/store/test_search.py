@@ -108,15 +108,15 @@ def test_filters_restrict_each_for_itself_and_together(engines, add):
     assert found_ids(engines, app_ids=frozenset({"app'; DROP TABLE execution; --"})) == []
 
 
-def test_text_is_looked_for_at_the_beginning_of_names_and_anywhere_in_errors(engines, add):
-    by_id, by_reference, by_error, *_ = add(
+def test_text_is_looked_for_at_the_beginning_of_ids_and_anywhere_in_references_and_errors(engines, add):
+    by_id, by_reference, by_error, by_part, _ = add(
         {"second": 3, "execution_id": "fox-1"},
         {"second": 2, "reference": "fox/2026"},
         {"second": 1, "error_message": "the quick FOX\nfell over"},
+        {"second": 0, "reference": "a FOX"},
         {"second": 0, "execution_id": "1-fox"},
-        {"second": 0, "reference": "a fox"},
     )
-    assert found_ids(engines, text="fox") == [by_id, by_reference, by_error]
+    assert found_ids(engines, text="fox") == [by_id, by_reference, by_error, by_part]
     assert found_ids(engines, text="fox", scope=Scope.ERROR) == [by_error]
 
 

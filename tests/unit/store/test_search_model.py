@@ -93,8 +93,8 @@ def says(row: dict, text: str, scope: Scope) -> bool:
     if scope is Scope.INPUTS:
         return f" {words_of(text)} " in f" {words_of(row['prompt'])} "
     in_error = text.lower() in (row["error_message"] or "").lower()
-    names = (row["execution_id"], row["reference"] or "")
-    return in_error or (scope is Scope.NAMES and any(name.startswith(text) for name in names))
+    in_reference = text.lower() in (row["reference"] or "").lower()
+    return in_error or (scope is Scope.NAMES and (in_reference or row["execution_id"].startswith(text)))
 
 
 def words_of(text: str) -> str:

@@ -62,7 +62,7 @@ def _make_tables() -> None:
         "execution_status",
         "execution_app_status",
     ):
-        op.drop_index(f"execution_{index}", "execution")
+        op.drop_index(index, "execution")
     if op.get_bind().dialect.name == "postgresql":
         op.alter_column("execution", "execution_id", type_=sa.String(collation="C"))
     place = ["created_at", "id"]
@@ -98,6 +98,7 @@ def _trigger(name: str, event: str, body: str, when: str | None = None) -> str:
 _TEXT = "INSERT INTO execution_text (execution, reference, error)"
 _SQLITE = [
     "CREATE VIRTUAL TABLE error_index USING fts5(error, content='', columnsize=0, tokenize='trigram')",
+    "CREATE VIRTUAL TABLE reference_index USING fts5(reference, content='', columnsize=0, tokenize='trigram')",
     "CREATE VIRTUAL TABLE inputs_index USING fts5(words, content='', columnsize=0, "
     "tokenize='unicode61 remove_diacritics 2')",
     _trigger("execution_counted", "AFTER INSERT ON execution", f"{_CHANGE} ({_NEW}, 1);"),
@@ -139,6 +140,19 @@ _SQLITE = [
         when="old.error IS NOT NULL",
     ),
     _trigger(
+        "reference_indexed",
+        "AFTER INSERT ON execution_text",
+        "INSERT INTO reference_index (rowid, reference) VALUES (new.execution, new.reference);",
+        when="new.reference IS NOT NULL",
+    ),
+    _trigger(
+        "reference_unindexed",
+        "AFTER DELETE ON execution_text",
+        "INSERT INTO reference_index (reference_index, rowid, reference) "
+        "VALUES ('delete', old.execution, old.reference);",
+        when="old.reference IS NOT NULL",
+    ),
+    _trigger(
         "inputs_indexed",
         "AFTER INSERT ON execution_payload",
         f"INSERT INTO inputs_index (rowid, words) VALUES (new.execution, {_words('new')});",
@@ -177,6 +191,7 @@ _SQLITE = [
 _POSTGRESQL = [
     "CREATE EXTENSION IF NOT EXISTS pg_trgm",
     "CREATE INDEX error_index ON execution_text USING gin (error gin_trgm_ops)",
+    "CREATE INDEX reference_index ON execution_text USING gin (reference gin_trgm_ops)",
     # What cannot be read as text has no words; an index must never refuse a row.
     f"""
     CREATE FUNCTION inputs_words(inputs json) RETURNS tsvector LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
