@@ -491,7 +491,10 @@ class Step:
         return f"{index}({', '.join(one or other for one, other in given)})"
 
 
-_BIG = "execution|execution_text|execution_payload|failure|failure_hour|delivery|event|error_index|inputs_index|reference_index"
+_BIG = (
+    "execution|execution_text|execution_payload|failure|failure_hour|delivery|event"
+    "|error_index|inputs_index|reference_index"
+)
 _STEP = re.compile(
     rf"(?:SEARCH|SCAN) (?P<table>{_BIG})(?: VIRTUAL TABLE INDEX .*| USING (?:COVERING )?(?:INDEX (?P<index>\w+)"
     r"|(?P<key>INTEGER PRIMARY KEY))(?: \((?P<given>.*)\))?)?(?: LEFT-JOIN)?$"
