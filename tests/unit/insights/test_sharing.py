@@ -12,7 +12,7 @@ def test_a_reading_is_shared_for_a_moment_and_by_its_key(clock):
     shared, read = Sharing(clock), iter(range(9))
     assert [shared.read("a", lambda: next(read)) for _ in range(3)] == [0, 0, 0]
     assert shared.read("b", lambda: next(read)) == 1
-    clock.advance(LIFETIME)
+    clock.advance(2 * LIFETIME)
     assert shared.read("a", lambda: next(read)) == 2
 
 
