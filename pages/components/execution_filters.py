@@ -13,6 +13,13 @@ from lamina_core.triage.records import Triage
 from pages.components import status
 
 _SCOPE_WIDTH, _APP_WIDTH, _TIME_WIDTH = 130, 190, 135  # pixels; what does not fit stands on a second line
+# What can be looked for; nothing else says so, for a help hangs on its label, and these have none.
+_WANTED = {
+    Scope.NAMES: "id, reference or error",
+    Scope.ERROR: "any part of an error",
+    Scope.INPUTS: "words, URL or file name",
+    Scope.INSIDE: "any part, row by row",
+}
 
 
 def format_count(count: Count) -> str:
@@ -43,7 +50,7 @@ def show_filters(wanted: ExecutionFilter, choices: Choices, on_change: Callable[
         "Text",
         key="filter_text",
         on_change=on_change,
-        placeholder="id, reference, words of an error" if wanted.scope is Scope.NAMES else "text",
+        placeholder=_WANTED[st.session_state["filter_scope"]],
         label_visibility="collapsed",
         icon=":material/search:",
     )
@@ -55,7 +62,6 @@ def show_filters(wanted: ExecutionFilter, choices: Choices, on_change: Callable[
         on_change=on_change if wanted.text else None,
         label_visibility="collapsed",
         width=_SCOPE_WIDTH,
-        help="In inputs whole words, URLs and file names are found; inside inputs any part, looked for row by row.",
     )
     st.multiselect(
         "Apps",

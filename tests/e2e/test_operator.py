@@ -128,6 +128,7 @@ def test_an_end_whose_webhooks_are_lost_is_found_by_polling(make_desk: Callable[
     expect(page.get_by_text("No webhook has come.")).to_be_visible()
 
 
+@pytest.mark.long
 def test_with_polling_paused_the_webhook_ends_it(make_desk: Callable[..., Desk], page: Page):
     desk = make_desk()
     page.goto(desk.url + "/system")
@@ -266,6 +267,7 @@ def test_a_start_whose_screen_was_left_does_not_stop_the_refreshes_of_the_next_o
     assert page.url.endswith("/system")
 
 
+@pytest.mark.long
 def test_a_field_that_is_left_by_the_click_on_replay_is_sent_as_edited(make_desk: Callable[..., Desk], page: Page):
     desk = make_desk(LAMINA_SANDBOX_SPEED="20")
     open_app(page, desk, "Studio Product Shot")
@@ -281,6 +283,7 @@ def test_a_field_that_is_left_by_the_click_on_replay_is_sent_as_edited(make_desk
     assert [each["inputs"]["Scene Notes"] for each in started][1:] == ["a red  curtain "]
 
 
+@pytest.mark.long
 def test_a_page_that_is_reloaded_while_a_start_is_under_way_starts_one_execution(
     make_desk: Callable[..., Desk], page: Page
 ):

@@ -86,6 +86,7 @@ def _own_address() -> str | None:
         return str(probe.getsockname()[0])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", WIDE_LAUNCHES.values(), ids=WIDE_LAUNCHES)
 def test_a_bind_to_every_address_still_lets_only_this_machine_in(make_desk: Callable[..., Desk], command):
     desk = make_desk(command, LAMINA_DESK_HOST="0.0.0.0")
