@@ -271,8 +271,8 @@ def test_without_references_the_table_has_no_column_for_them(desk: Desk):
     assert "reference" not in desk.open("executions").rows()[0]
 
 
-@pytest.mark.parametrize(("text", "found"), [("ORDER-4711", 1), ("ORDER-47", 2), ("4711", 0), ("ORDER_4711", 0)])
-def test_the_text_filter_finds_a_reference_by_its_beginning(desk: Desk, text: str, found: int):
+@pytest.mark.parametrize(("text", "found"), [("ORDER-4711", 1), ("order-47", 2), ("4711", 1), ("ORDER_4711", 0)])
+def test_the_text_filter_finds_a_reference_by_any_part_of_it(desk: Desk, text: str, found: int):
     register(desk, "e-1", reference="ORDER-4711")
     register(desk, "e-2", reference="ORDER-4799")
     register(desk, "e-3")
