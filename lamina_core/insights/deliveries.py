@@ -1,6 +1,6 @@
 """What Lamina sent us, what we refused and why, and which expected webhooks never came, as the Deliveries screen reads.
 
-The filters stand in the screen's URL. Each reading asks the store a fixed number of questions, whatever has come.
+The filters stand in the screen's URL. Each reading asks the store a fixed number of questions, however much has come.
 """
 
 from collections.abc import Mapping, Sequence

@@ -46,6 +46,11 @@ class Cursor:
     created_at: datetime
     id: int
 
+    @classmethod
+    def above_all(cls, until: datetime) -> "Cursor":
+        """Return the place just above every row that was started by an instant."""
+        return cls(until, 2**63 - 1)
+
 
 @dataclass(frozen=True)
 class Range:

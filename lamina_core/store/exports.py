@@ -23,7 +23,6 @@ from lamina_core.triage.records import Triage
 LIFETIME = timedelta(minutes=2)  # from the operator's asking to the browser's fetching
 
 _NAME = "export:"
-_LAST_ID = 2**63 - 1
 
 
 class Format(StrEnum):
@@ -100,7 +99,7 @@ def _name(token: str) -> str:
 
 def begin(export: Export) -> Cursor:
     """Return the place before the first row: what is started later lies above it."""
-    return Cursor(export.as_of, _LAST_ID)
+    return Cursor.above_all(export.as_of)
 
 
 def read_page(connection: sa.Connection, export: Export, place: Cursor) -> tuple[tuple[Execution, ...], Cursor | None]:

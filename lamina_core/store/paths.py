@@ -32,8 +32,7 @@ class Branch:
 
 @dataclass(frozen=True)
 class Path:
-    """How executions are found: `beside` is checked on each row that the branches lead to, `words` for rows with
-    ids of a span.
+    """How executions are found: what the branches lead to, where `beside` holds for the row, and `words` for its id.
 
     `is_small`: they lead to so few that all are read in one go; `is_sorted`: and these lie in no order. `of_failures`:
     they are ranges of the failures, whose executions are looked up where `joined` says so. `is_counted`: all rows are

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from lamina_core.domain import Execution, Status
-from lamina_core.store import paths, planning, tally, walks
+from lamina_core.store import paths, planning, tally, texts, walks
 from lamina_core.store.criteria import COUNT_CAP, Count, Criteria, Cursor, Range
 from lamina_core.store.deadline import Deadline
 from lamina_core.store.executions import ROW, execution_from
@@ -73,15 +73,12 @@ def find_by_ids(connection: sa.Connection, ids: Sequence[int]) -> dict[int, Exec
 
 def find_ids(connection: sa.Connection, criteria: Criteria, until: datetime, limit: int) -> list[tuple[int, Status]]:
     """Return executions that match and were started by an instant, newest first, each with its status."""
-    rows = _range(criteria, above=None, below=Cursor(until, _LAST_ID))
+    rows = _range(criteria, above=None, below=Cursor.above_all(until))
     found = walks.walk(connection, planning.find_path(connection, criteria, None), rows, limit, None)
     ids = [place.id for place in found.places]
     wanted = sa.select(col(ExecutionTable.id), col(ExecutionTable.status)).where(col(ExecutionTable.id).in_(ids))
     known = {row.id: read_status(row.status) for row in connection.execute(wanted)}
     return [(row_id, known[row_id]) for row_id in ids if row_id in known]
-
-
-_LAST_ID = 2**63 - 1
 
 
 def count(
@@ -139,7 +136,7 @@ def find_ids_by_text(connection: sa.Connection, text: str, limit: int) -> list[i
         (col(TextTable.execution), col(TextTable.reference)),
     )
     exactly = [sa.select(row_id).where(name == text) for row_id, name in columns]
-    begun = [sa.select(row_id).where(name >= text, name < text + "\U0010ffff") for row_id, name in columns]
+    begun = [sa.select(row_id).where(texts.begins_with(name, text)) for row_id, name in columns]
     for ways in (exactly, begun):
         found: list[int] = []
         for wanted in ways:

@@ -21,6 +21,11 @@ _LAST = "\U0010ffff"
 _WORD = re.compile(r"[^\W_]+")
 
 
+def begins_with(column: Mapped[str | None], text: str) -> sa.ColumnElement[bool]:
+    """Return the range of an index in which a name begins like this, its case included."""
+    return sa.and_(column >= text, column < text + _LAST)
+
+
 def find_candidates(text: str, scope: Scope, *, is_sqlite: bool) -> Sequence[sa.Select[int]]:
     """Return what gives the ids of all executions that match, by an index each; nothing where no index can."""
     if has_words(text, scope):
@@ -33,7 +38,7 @@ def find_candidates(text: str, scope: Scope, *, is_sqlite: bool) -> Sequence[sa.
     if scope is Scope.ERROR:
         return [error]
     execution_id = col(ExecutionTable.execution_id)
-    name = sa.select(col(ExecutionTable.id)).where(execution_id >= text, execution_id < text + _LAST)
+    name = sa.select(col(ExecutionTable.id)).where(begins_with(execution_id, text))
     return [name, _by_part("reference_index", col(TextTable.reference), text, is_sqlite=is_sqlite), error]
 
 
